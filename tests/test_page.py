@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -38,21 +37,16 @@ from airflow_provider_toggl.hooks.activity import (
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.health import read_health
 from airflow_provider_toggl.page import action_routes, deliveries, overview
+from airflow_provider_toggl.page.action_routes import make_token
 from airflow_provider_toggl.page.actions import ACTIONS, ActionRequest
 from airflow_provider_toggl.page.app import build_page
 from airflow_provider_toggl.page.audit import begin_entry, end_entry, find_entry
-from airflow_provider_toggl.page.forms import make_token
 from airflow_provider_toggl.page.rendering import clock, since, whole
 
 pytestmark = pytest.mark.airflow
 
 CONN_ID = "toggl_default"
 NOW = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
-
-
-@pytest.fixture
-def connections(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connections:
-    return Connections(monkeypatch, tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -371,14 +365,10 @@ def test_numbers_that_no_row_can_have_are_invalid(page: FastAPI, path: str) -> N
 @pytest.mark.parametrize(
     ("query", "seqs"),
     [
-        ("", [4, 3, 2, 1]),
         ("outcome=loaded", [2, 1]),
         ("outcome=pending", [4, 3]),
         ("outcome=unusual", [3]),
-        ("entity=tag", [3, 1]),
         ("entity=tag&action=deleted", [3]),
-        ("entity=client", []),
-        ("id=8000000002", [2]),
         ("id=%2377", [4]),
         ("since=2026-03-10T13:30&until=2026-03-10T15:01", [3, 2]),
         ("before=3", [2, 1]),
@@ -428,9 +418,7 @@ def test_rejected_deliveries_are_filtered_by_time_and_content(page: FastAPI) -> 
     for query, found in (
         ("", ["at 2", "at 1"]),
         ("entity=tag", ["at 1"]),
-        ("action=updated", ["at 2", "at 1"]),
         ("action=deleted", []),
-        ("id=2", ["at 2"]),
         ("id=71", ["at 1"]),
         ("since=2026-03-11T00:00", []),
     ):

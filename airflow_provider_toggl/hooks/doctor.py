@@ -14,7 +14,7 @@ from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.errors import ConfigurationError, TogglError, WarehouseLocked
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.events.tail_probe import PROBE, REPLY
+from airflow_provider_toggl.core.events.tail import PROBE, REPLY
 from airflow_provider_toggl.core.operate.doctor import databases, versions
 from airflow_provider_toggl.core.operate.doctor.account import check_account, judge_clock
 from airflow_provider_toggl.core.operate.doctor.context import CHECKS, CheckContext, CheckOptions, CheckTimeout

@@ -1,4 +1,4 @@
-"""The permissions of the page, by Airflow's own permissions.
+"""The parameters of the routes: numbers of rows, and the person with their permissions, which are Airflow's.
 
 ==================================================  ==================================================================
 part                                                needed permission
@@ -21,9 +21,14 @@ from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.models.connection import Connection
 from airflow.providers.common.compat.sdk import conf
-from fastapi import Depends, HTTPException, status
+from fastapi import Depends, HTTPException, Path, Query, status
 
 from airflow_provider_toggl.hooks.health import list_toggl_connections
+
+MAX_SEQ = 2**63 - 1
+"""The greatest number that a row can have in any database."""
+Seq = Annotated[int, Path(ge=0, le=MAX_SEQ)]
+SeqQuery = Annotated[int | None, Query(ge=0, le=MAX_SEQ)]
 
 
 class Viewer:

@@ -30,7 +30,6 @@ def build_page() -> FastAPI:
 
 
 def _fail(request: Request, error: Exception) -> Response:
-    """Show why the store or Toggl could not be used."""
     return render(request, "error.html", status_code=503, code=503, reason=str(error))
 
 
@@ -44,6 +43,5 @@ def _refuse(request: Request, error: HTTPException) -> Response:
 
 
 def _refuse_values(request: Request, error: RequestValidationError) -> Response:
-    """Show which values of the address or of the form are invalid."""
     names = ", ".join(dict.fromkeys(str(one["loc"][-1]) for one in error.errors()))
     return render(request, "error.html", status_code=422, code=422, reason=f"Invalid value of {names}.")

@@ -18,9 +18,8 @@ from airflow_provider_toggl.core.events.model import DeliveryFilter
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.operate.health.timeline import build_timeline, find_loaded_seq, find_rejected
 from airflow_provider_toggl.hooks.events import open_event_store
-from airflow_provider_toggl.page.access import ConnectionDep, ViewerDep
+from airflow_provider_toggl.page.access import ConnectionDep, Seq, SeqQuery, ViewerDep
 from airflow_provider_toggl.page.audit import find_entry
-from airflow_provider_toggl.page.forms import Seq, SeqQuery
 from airflow_provider_toggl.page.rendering import render
 
 router = APIRouter()
@@ -59,10 +58,6 @@ class DeliveryQuery:
 
 
 def _parse(query: DeliveryQuery, conn_id: str) -> DeliveryFilter:
-    """Return the filter for the store.
-
-    :raises HTTPException: a value is invalid.
-    """
     number = query.id.strip().lstrip("#")
     if number and not (number.isascii() and number.lstrip("-").isdigit() and len(number) <= 40):
         raise HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, f"{query.id[:40]!r} is not a number.")

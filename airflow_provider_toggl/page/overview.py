@@ -18,10 +18,9 @@ from airflow_provider_toggl.core.operate.health.facts import Health
 from airflow_provider_toggl.core.operate.health.timeline import find_loaded_seq, find_rejected
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.health import read_charts, read_from_warehouse, read_health
-from airflow_provider_toggl.page.access import ConnectionDep, ViewerDep
+from airflow_provider_toggl.page.access import ConnectionDep, SeqQuery, ViewerDep
 from airflow_provider_toggl.page.actions import ACTIONS
 from airflow_provider_toggl.page.audit import find_entry
-from airflow_provider_toggl.page.forms import SeqQuery
 from airflow_provider_toggl.page.rendering import render
 
 router = APIRouter()

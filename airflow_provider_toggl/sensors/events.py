@@ -333,7 +333,6 @@ def _since(look_back: str | datetime | timedelta | None, context: Mapping[str, A
 
 
 def _find_start_of_try(context: Mapping[str, Any] | None) -> datetime:
-    """Return when a try started, before any rescheduling."""
     ti = (context or {}).get("ti")
     find_rescheduled = getattr(ti, "get_first_reschedule_date", None)
     for began in (find_rescheduled(context) if find_rescheduled else None, getattr(ti, "start_date", None)):

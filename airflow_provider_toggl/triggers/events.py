@@ -183,7 +183,6 @@ class TogglEventTrigger(BaseEventTrigger):
             yield _event(batch)
 
     async def _wait(self) -> FirstMatch:
-        """Return the first match, whenever it comes."""
         telemetry.connect()
         with fields(connection=self.toggl_conn_id, by="wait", consumer=self.consumer):
             key = await self._store_key()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from airflow_provider_toggl.core.errors import EventStoreError
 from airflow_provider_toggl.core.events.message import EventBatch, Message
 from airflow_provider_toggl.core.events.model import StoredEvent
-from airflow_provider_toggl.core.events.search import EventQuery, FirstMatch
+from airflow_provider_toggl.core.events.search import EventQuery, FirstMatch, count_match
 from airflow_provider_toggl.core.events.tail import TailReader
 from airflow_provider_toggl.triggers.reading import find_states, read_matches
 
@@ -94,9 +94,7 @@ class SharedWaiters:
                     continue
                 found = waiter.query.find_message(stored, states, message)
                 if found:
-                    waiter.found = (
-                        waiter.found.and_also(stored) if waiter.found else FirstMatch(stored, found, 1, stored.seq)
-                    )
+                    waiter.found = count_match(waiter.found, stored, found)
             self.offset = stored.seq
             comparisons += len(self.waiters)
             if comparisons >= MAX_COMPARISONS:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.event_stores import open_sqlite
 from support.pulls import Workspace
 from support.sandboxes import ApiCaller, SandboxHost, build_still_world
 from support.webhook_stream import WebhookStream, drain
 
-from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
@@ -112,8 +112,7 @@ def test_events_and_pulls_of_the_same_changes_make_the_same_history(
 ) -> None:
     world, workspace = begin(pull_host, tmp_path, **settings_of(seed))
     truth, stream = Truth(world), WebhookStream(world, seed)
-    with SqliteEventStore(tmp_path / "events.sqlite") as store:
-        store.prepare()
+    with open_sqlite(tmp_path / "events.sqlite") as store:
         for _ in range(2):
             stream.change(100)
             # Later than any lag, so that a pull sees all of it.
@@ -146,8 +145,7 @@ def test_who_changed_the_invoiced_entry(pull_host: SandboxHost, tmp_path: Path) 
     assert caller.write("PUT", path, {"description": "Padded", "start": moved}).status_code == 200
     world.advance(60)
     assert caller.write("DELETE", path).status_code == 200
-    with SqliteEventStore(tmp_path / "events.sqlite") as store:
-        store.prepare()
+    with open_sqlite(tmp_path / "events.sqlite") as store:
         store.append(stream.deliveries(lateness=0))
         drain(store, workspace.path)
     with build_duckdb_warehouse(workspace.path) as target:

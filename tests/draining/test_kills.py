@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from support.drains import content, drain_all, fill
+from support.event_stores import open_sqlite
 
-from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 
@@ -42,8 +42,7 @@ def drain_and_die(store: Path, warehouse: Path, lines: int, delay: float) -> int
 def kill_many(tmp_path: Path, kills: int, seed: int) -> None:
     rng = random.Random(seed)
     path, warehouse = tmp_path / "events.sqlite", tmp_path / "warehouse.duckdb"
-    with SqliteEventStore(path) as store:
-        store.prepare()
+    with open_sqlite(path) as store:
         last = fill(store, kills * 5 * BATCH, rng)
         for _ in range(kills):
             assert drain_and_die(path, warehouse, rng.randrange(1, 6), rng.random() * 0.03)

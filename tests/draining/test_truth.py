@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.event_stores import open_sqlite
 from support.pulls import STREAMS, Workspace
 from support.sandboxes import SandboxHost, build_still_world
 from support.webhook_stream import WebhookStream, drain, wrong
-
-from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 DELETED = ("full", "ids", "null")
 KEYS = ("legacy", "newer")
@@ -42,8 +41,7 @@ def check(host: SandboxHost, folder: Path, seed: int, changes: int, *, pulls: in
     stream.change(changes)
     coming = stream.deliveries()
     rounds = 3
-    with SqliteEventStore(folder / "events.sqlite") as store:
-        store.prepare()
+    with open_sqlite(folder / "events.sqlite") as store:
         for number in range(rounds):
             part = coming[number * len(coming) // rounds : (number + 1) * len(coming) // rounds]
             for begin in range(0, len(part), 500):

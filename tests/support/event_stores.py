@@ -11,8 +11,10 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
@@ -56,6 +58,13 @@ class StoreLocation:
         return store
 
 
+def open_sqlite(path: Path) -> SqliteEventStore:
+    """Return a store in a file, with its tables."""
+    store = SqliteEventStore(path)
+    store.prepare()
+    return store
+
+
 def new_event(event_id: int = 1, **fields: Any) -> NewEvent:
     """Return an event; other fields have usual values."""
     usual: dict[str, Any] = {
@@ -65,6 +74,32 @@ def new_event(event_id: int = 1, **fields: Any) -> NewEvent:
         "conn_id": "toggl_default",
     }
     return NewEvent(event_id=event_id, **{**usual, **fields})
+
+
+class _WatchedEvent(threading.Event):
+    """Notes that a wait has looked whether its store was closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = threading.Event()
+
+    def is_set(self) -> bool:
+        self.seen.set()
+        return super().is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seen.set()
+        return super().wait(timeout)
+
+
+@contextmanager
+def waiting_in_thread(store: EventStore, after: int, timeout: float = 30) -> Iterator[Future[bool]]:
+    """Yield the result of a ``wait`` in a thread, once it has found no event and waits for one."""
+    closing = store.engine._closing = _WatchedEvent()  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(store.wait, after, timeout)
+        assert closing.seen.wait(30)
+        yield waiting
 
 
 @contextmanager

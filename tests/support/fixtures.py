@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from airflow_provider_toggl.sandbox.server import RunningSandbox
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """The event loop of asynchronous tests, which have the marker ``anyio``."""
+    return "asyncio"
+
+
 # sandboxes
 
 

@@ -4,23 +4,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.event_stores import open_sqlite
 
 from airflow_provider_toggl.core.events import tail as tail_module
-from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail import TailReader
 
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the threads of a tail reader end soon: most of these tests wait for that."""
+    """Let the threads of a tail reader end soon."""
     monkeypatch.setattr(tail_module, "WAIT", 0.05)
 
 
 @pytest.fixture
 def events(tmp_path: Path) -> Iterator[EventStore]:
-    with SqliteEventStore(tmp_path / "events.sqlite") as opened:
-        opened.prepare()
+    with open_sqlite(tmp_path / "events.sqlite") as opened:
         yield opened
 
 

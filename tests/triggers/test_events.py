@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -15,12 +15,13 @@ from support.waiting import until
 from support.webhook_events import EVENT_WORKSPACE, change_event
 
 from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.events import debounce
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.triggers import events
 from airflow_provider_toggl.triggers.events import TogglEventTrigger
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.anyio]
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
 
@@ -56,10 +57,6 @@ class Running:
         if self.task.done():
             self.task.result()
         return [event.payload for event in self.fired]
-
-
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(main())
 
 
 @pytest.mark.parametrize(
@@ -109,115 +106,92 @@ def test_a_wait_without_a_start_starts_now_and_keeps_that_start():
     assert again(trigger).serialize() == trigger.serialize()
 
 
-def test_a_stored_match_ends_the_wait_at_once(store: SqliteEventStore):
+async def test_a_stored_match_ends_the_wait_at_once(store: SqliteEventStore):
     store.append([change_event(1), change_event(2, project_id=9), change_event(3, project_id=9)])
-
-    async def main() -> None:
-        async with Running(TogglEventTrigger(event_filter={"project_ids": 9}, since=LONG_AGO, once=True)) as waiting:
-            await until(waiting.task.done)
-        (payload,) = waiting.payloads()
-        assert (payload["seq"], payload["event_id"], payload["count"], payload["last_seq"]) == (2, "2", 2, 3)
-
-    run(main)
+    async with Running(TogglEventTrigger(event_filter={"project_ids": 9}, since=LONG_AGO, once=True)) as waiting:
+        await until(waiting.task.done)
+    (payload,) = waiting.payloads()
+    assert (payload["seq"], payload["event_id"], payload["count"], payload["last_seq"]) == (2, "2", 2, 3)
 
 
-def test_the_end_of_a_wait_is_logged_with_fields(store: SqliteEventStore, caplog: pytest.LogCaptureFixture):
+async def test_the_end_of_a_wait_is_logged_with_fields(store: SqliteEventStore, caplog: pytest.LogCaptureFixture):
     store.append([change_event(1), change_event(2, entity="project", action="created")])
 
-    async def main() -> None:
+    with caplog.at_level(logging.INFO):
         async with Running(TogglEventTrigger(event_filter={"entities": "project"}, after=0, once=True)) as waiting:
             await until(waiting.task.done)
-
-    with caplog.at_level(logging.INFO):
-        run(main)
     (line,) = [record for record in caplog.records if "ends the wait" in record.getMessage()]
     assert line.getMessage() == f"Event 2 ends the wait: project created in workspace {EVENT_WORKSPACE}."
     named = {name: vars(line)[name] for name in ("connection", "workspace_id", "by", "seq")}
     assert named == {"connection": "toggl_default", "workspace_id": EVENT_WORKSPACE, "by": "wait", "seq": 2}
 
 
-def test_a_wait_starts_after_its_consumer_s_commit_and_does_not_move_it(store: SqliteEventStore):
+async def test_a_wait_starts_after_its_consumer_s_commit_and_does_not_move_it(store: SqliteEventStore):
     store.append([change_event(number) for number in range(1, 6)])
     store.commit("report", 3)
-
-    async def main() -> None:
-        trigger = TogglEventTrigger(consumer="report", since=datetime.now(timezone.utc), once=True)
-        async with Running(trigger) as waiting:
-            await until(waiting.task.done)
-        assert [payload["seq"] for payload in waiting.payloads()] == [4]
-
-    run(main)
+    trigger = TogglEventTrigger(consumer="report", since=datetime.now(timezone.utc), once=True)
+    async with Running(trigger) as waiting:
+        await until(waiting.task.done)
+    assert [payload["seq"] for payload in waiting.payloads()] == [4]
     consumer = store.find_consumer("report")
     assert consumer
     assert consumer.seq == 3
 
 
-def test_many_waits_end_independently(store: SqliteEventStore):
-    async def main() -> None:
-        async with contextlib.AsyncExitStack() as stack:
-            waiting = [
-                await stack.enter_async_context(
-                    Running(TogglEventTrigger(event_filter={"project_ids": number % 5}, after=0, once=True))
-                )
-                for number in range(50)
-            ]
-            for number in range(5):
-                await asyncio.to_thread(store.append, [change_event(number + 1, project_id=number)])
-            await until(lambda: all(one.task.done() for one in waiting))
-        assert [one.payloads()[0]["seq"] for one in waiting] == [number % 5 + 1 for number in range(50)]
-
-    run(main)
+async def test_many_waits_end_independently(store: SqliteEventStore):
+    async with contextlib.AsyncExitStack() as stack:
+        waiting = [
+            await stack.enter_async_context(
+                Running(TogglEventTrigger(event_filter={"project_ids": number % 5}, after=0, once=True))
+            )
+            for number in range(50)
+        ]
+        for number in range(5):
+            await asyncio.to_thread(store.append, [change_event(number + 1, project_id=number)])
+        await until(lambda: all(one.task.done() for one in waiting))
+    assert [one.payloads()[0]["seq"] for one in waiting] == [number % 5 + 1 for number in range(50)]
 
 
-def test_a_watcher_starts_with_new_events_and_fires_many_of_them_in_few_batches(store: SqliteEventStore):
+async def test_a_watcher_starts_with_new_events_and_fires_many_of_them_in_few_batches(
+    store: SqliteEventStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(debounce, "MIN_INTERVAL", 0.2)
     store.append([change_event(1)])
-
-    async def main() -> None:
-        async with Running(TogglEventTrigger(consumer="watcher:x")) as watching:
-            await until(lambda: store.find_consumer("watcher:x"))
-            for number in range(2, 1002, 4):
-                await asyncio.to_thread(store.append, [change_event(number + more) for more in range(4)])
-            await until(lambda: sum(payload["count"] for payload in watching.payloads()) >= 1000)
-            batches = watching.payloads()
-        assert [batches[0]["first_seq"], batches[-1]["last_seq"]] == [2, 1001]
-        assert [batch["first_seq"] for batch in batches[1:]] == [batch["last_seq"] + 1 for batch in batches[:-1]]
-        assert len(batches) <= 8
-
-    run(main)
+    async with Running(TogglEventTrigger(consumer="watcher:x")) as watching:
+        await until(lambda: store.find_consumer("watcher:x"))
+        for number in range(2, 1002, 20):
+            await asyncio.to_thread(store.append, [change_event(number + more) for more in range(20)])
+        await until(lambda: sum(payload["count"] for payload in watching.payloads()) >= 1000)
+        batches = watching.payloads()
+    assert [batches[0]["first_seq"], batches[-1]["last_seq"]] == [2, 1001]
+    assert [batch["first_seq"] for batch in batches[1:]] == [batch["last_seq"] + 1 for batch in batches[:-1]]
+    assert len(batches) <= 8
 
 
-def test_a_watcher_fires_again_for_a_batch_that_was_not_acknowledged(store: SqliteEventStore):
-    async def main() -> None:
-        for fired in ([1], [1, 2]):
-            async with Running(TogglEventTrigger(consumer="watcher:x", since=LONG_AGO)) as watching:
-                await asyncio.to_thread(store.append, [change_event(len(fired))])
-                await until(lambda: sum(payload["count"] for payload in watching.payloads()) == len(fired))  # noqa: B023
-                assert watching.payloads()[0]["first_seq"] == 1
-
-    run(main)
+async def test_a_watcher_fires_again_for_a_batch_that_was_not_acknowledged(store: SqliteEventStore):
+    for fired in ([1], [1, 2]):
+        async with Running(TogglEventTrigger(consumer="watcher:x", since=LONG_AGO)) as watching:
+            await asyncio.to_thread(store.append, [change_event(len(fired))])
+            await until(lambda: sum(payload["count"] for payload in watching.payloads()) == len(fired))  # noqa: B023
+            assert watching.payloads()[0]["first_seq"] == 1
 
 
-def test_a_watcher_continues_after_the_acknowledged_batches(store: SqliteEventStore, monkeypatch: pytest.MonkeyPatch):
+async def test_a_watcher_continues_after_the_acknowledged_batches(
+    store: SqliteEventStore, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(events, "ACKNOWLEDGE_DELAY", 0.0)
-
-    async def main() -> None:
-        for number in (1, 2, 3):
-            async with Running(TogglEventTrigger(consumer="watcher:x", since=LONG_AGO)) as watching:
-                await asyncio.to_thread(store.append, [change_event(number)])
-                await until(watching.payloads)
-                await until(lambda: store.find_consumer("watcher:x").seq == number)  # type: ignore[union-attr]  # noqa: B023
-                assert [payload["first_seq"] for payload in watching.payloads()] == [number]
-
-    run(main)
+    for number in (1, 2, 3):
+        async with Running(TogglEventTrigger(consumer="watcher:x", since=LONG_AGO)) as watching:
+            await asyncio.to_thread(store.append, [change_event(number)])
+            await until(watching.payloads)
+            await until(lambda: store.find_consumer("watcher:x").seq == number)  # type: ignore[union-attr]  # noqa: B023
+            assert [payload["first_seq"] for payload in watching.payloads()] == [number]
 
 
-def test_watchers_without_a_consumer_get_one_by_their_arguments(store: SqliteEventStore):
-    async def main() -> None:
-        one, other = TogglEventTrigger(event_filter={"entities": "tag"}), TogglEventTrigger()
-        async with Running(one), Running(other), Running(other):
-            await until(lambda: len(store.consumers()) == 2)
-
-    run(main)
+async def test_watchers_without_a_consumer_get_one_by_their_arguments(store: SqliteEventStore):
+    one, other = TogglEventTrigger(event_filter={"entities": "tag"}), TogglEventTrigger()
+    async with Running(one), Running(other), Running(other):
+        await until(lambda: len(store.consumers()) == 2)
 
 
 def test_a_watcher_has_a_shared_stream_of_its_own_and_a_wait_has_none():
@@ -256,37 +230,34 @@ class Acknowledging:
         await self.manager.unsubscribe(self.trigger_id, self.key)
 
 
-def test_the_consumer_moves_only_when_airflow_has_stored_the_event(store: SqliteEventStore):
+async def test_the_consumer_moves_only_when_airflow_has_stored_the_event(store: SqliteEventStore):
     def committed() -> int:
         consumer = store.find_consumer("watcher:x")
         assert consumer
         return consumer.seq
 
-    async def main() -> None:
-        trigger = TogglEventTrigger(consumer="watcher:x", since=LONG_AGO, max_events=1)
-        async with Acknowledging(trigger) as watching:
-            await asyncio.to_thread(store.append, [change_event(1)])
-            await until(lambda: len(watching.bound) == 1)
-            await asyncio.to_thread(store.append, [change_event(2)])
-            await until(lambda: len(watching.bound) == 2)
-            assert committed() == 0
-            watching.manager.confirm_persisted(watching.bound[:1])
-            await until(lambda: committed() == 1)
-        # The second batch was not stored, so it comes again.
-        async with Acknowledging(trigger) as watching:
-            await until(lambda: watching.bound)
-            assert watching.payloads[0]["first_seq"] == 2
-            watching.manager.confirm_persisted(watching.bound)
-            await until(lambda: committed() == 2)
-
-    run(main)
+    trigger = TogglEventTrigger(consumer="watcher:x", since=LONG_AGO, max_events=1)
+    async with Acknowledging(trigger) as watching:
+        await asyncio.to_thread(store.append, [change_event(1)])
+        await until(lambda: len(watching.bound) == 1)
+        await asyncio.to_thread(store.append, [change_event(2)])
+        await until(lambda: len(watching.bound) == 2)
+        assert committed() == 0
+        watching.manager.confirm_persisted(watching.bound[:1])
+        await until(lambda: committed() == 1)
+    # The second batch was not stored, so it comes again.
+    async with Acknowledging(trigger) as watching:
+        await until(lambda: watching.bound)
+        assert watching.payloads[0]["first_seq"] == 2
+        watching.manager.confirm_persisted(watching.bound)
+        await until(lambda: committed() == 2)
 
 
 RUNNING: dict[str, Any] = {"duration": -1, "stop": None}
 STOPPED: dict[str, Any] = {"duration": 60, "stop": "2026-05-02T11:00:00Z"}
 
 
-def test_a_wait_for_a_stop_ends_with_the_same_stop_after_a_restart(store: SqliteEventStore):
+async def test_a_wait_for_a_stop_ends_with_the_same_stop_after_a_restart(store: SqliteEventStore):
     events = [
         change_event(1, id=5, action="created", **RUNNING),
         change_event(2, id=5, **STOPPED),
@@ -294,38 +265,30 @@ def test_a_wait_for_a_stop_ends_with_the_same_stop_after_a_restart(store: Sqlite
     ]
     store.append(events)
     wanted = {"transitions": "stopped"}
-
-    async def main() -> None:
-        for after, seq in ((0, 2), (0, 2), (2, 5)):
-            async with Running(TogglEventTrigger(event_filter=wanted, after=after, once=True)) as waiting:
-                if after:
-                    await asyncio.to_thread(
-                        store.append, [change_event(4, id=6, **RUNNING), change_event(5, id=6, **STOPPED)]
-                    )
-                await until(waiting.task.done)
-            (payload,) = waiting.payloads()
-            assert (payload["seq"], payload["transitions"]) == (seq, ["stopped"])
-
-    run(main)
+    for after, seq in ((0, 2), (0, 2), (2, 5)):
+        async with Running(TogglEventTrigger(event_filter=wanted, after=after, once=True)) as waiting:
+            if after:
+                await asyncio.to_thread(
+                    store.append, [change_event(4, id=6, **RUNNING), change_event(5, id=6, **STOPPED)]
+                )
+            await until(waiting.task.done)
+        (payload,) = waiting.payloads()
+        assert (payload["seq"], payload["transitions"]) == (seq, ["stopped"])
 
 
-def test_a_watcher_fires_once_for_each_stop_across_restarts(store: SqliteEventStore, monkeypatch: pytest.MonkeyPatch):
+async def test_a_watcher_fires_once_for_each_stop_across_restarts(
+    store: SqliteEventStore, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(events, "ACKNOWLEDGE_DELAY", 0.0)
-
-    async def main() -> None:
-        batches: list[Any] = []
-        for entry in (1, 2, 3):
-            trigger = TogglEventTrigger(
-                consumer="watcher:x", event_filter={"transitions": ["started", "stopped"]}, after=0
-            )
-            async with Running(trigger) as watching:
-                for number, fields in enumerate(({"action": "created", **RUNNING}, STOPPED, STOPPED)):
-                    event = change_event(entry * 10 + number, id=entry, **fields)
-                    await asyncio.to_thread(store.append, [event, replace(event, copy_of=1)])
-                await until(lambda: sum(batch["count"] for batch in watching.payloads()) >= 2)
-                await until(lambda: store.find_consumer("watcher:x").seq >= entry * 6 - 3)  # type: ignore[union-attr]  # noqa: B023
-                batches += watching.payloads()
-        assert sum(batch["count"] for batch in batches) == 6
-        assert sum(batch["transitions"].get("stopped", 0) for batch in batches) == 3
-
-    run(main)
+    batches: list[Any] = []
+    for entry in (1, 2, 3):
+        trigger = TogglEventTrigger(consumer="watcher:x", event_filter={"transitions": ["started", "stopped"]}, after=0)
+        async with Running(trigger) as watching:
+            for number, fields in enumerate(({"action": "created", **RUNNING}, STOPPED, STOPPED)):
+                event = change_event(entry * 10 + number, id=entry, **fields)
+                await asyncio.to_thread(store.append, [event, replace(event, copy_of=1)])
+            await until(lambda: sum(batch["count"] for batch in watching.payloads()) >= 2)
+            await until(lambda: store.find_consumer("watcher:x").seq >= entry * 6 - 3)  # type: ignore[union-attr]  # noqa: B023
+            batches += watching.payloads()
+    assert sum(batch["count"] for batch in batches) == 6
+    assert sum(batch["transitions"].get("stopped", 0) for batch in batches) == 3

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,41 +11,54 @@ from airflow.serialization.serialized_objects import BaseSerialization
 from airflow_provider_toggl.triggers import waiting
 from airflow_provider_toggl.triggers.waiting import TogglWaitTrigger
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.anyio]
+
+NOON = datetime(2026, 5, 2, 12, tzinfo=timezone.utc)
 
 
-def again(trigger: TogglWaitTrigger) -> TogglWaitTrigger:
-    """Return the trigger as a triggerer builds it from what the metadata database has."""
-    path, kwargs = trigger.serialize()
+class Clock:
+    """A clock that moves on only by sleeping."""
+
+    moment = NOON
+
+    def now(self, _: timezone) -> datetime:
+        return self.moment
+
+    async def sleep(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(waiting, "datetime", clock)
+    monkeypatch.setattr(waiting, "asyncio", SimpleNamespace(sleep=clock.sleep))
+    return clock
+
+
+async def fire(trigger: TogglWaitTrigger) -> Any:
+    return (await anext(trigger.run())).payload
+
+
+async def test_it_fires_at_its_moment_with_the_kept_arguments(clock: Clock):
+    moment = NOON + timedelta(seconds=100.5)
+    path, kwargs = TogglWaitTrigger(moment, "the quota", {"summary": {"rows": 7}}).serialize()
     assert path == "airflow_provider_toggl.triggers.waiting.TogglWaitTrigger"
-    return TogglWaitTrigger(**BaseSerialization.deserialize(BaseSerialization.serialize(kwargs)))
+    # As a triggerer builds it from what the metadata database has.
+    trigger = TogglWaitTrigger(**BaseSerialization.deserialize(BaseSerialization.serialize(kwargs)))
+    assert await fire(trigger) == {"kept": {"summary": {"rows": 7}}}
+    assert clock.moment == moment
 
 
-def fire(trigger: TogglWaitTrigger) -> Any:
-    async def first() -> Any:
-        return await anext(trigger.run())
-
-    return asyncio.run(first()).payload
+async def test_it_fires_at_once_if_its_moment_has_passed(clock: Clock):
+    assert await fire(TogglWaitTrigger(NOON - timedelta(hours=1), "it")) == {"kept": {}}
+    assert clock.moment == NOON
 
 
-def test_it_fires_at_its_moment_with_the_kept_arguments():
-    moment = datetime.now(timezone.utc) + timedelta(seconds=0.2)
-    trigger = again(TogglWaitTrigger(moment, "the hourly quota of Toggl", {"summary": {"rows": 7}}))
-    assert trigger.moment == moment
-    assert fire(trigger) == {"kept": {"summary": {"rows": 7}}}
-    assert datetime.now(timezone.utc) >= moment
-
-
-def test_it_fires_at_once_if_its_moment_has_passed():
-    assert fire(TogglWaitTrigger(datetime.now(timezone.utc) - timedelta(hours=1), "it")) == {"kept": {}}
-
-
-def test_it_logs_each_minute_how_much_time_is_left(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(waiting, "LOG_EVERY", 0.2)
-    moment = datetime.now(timezone.utc) + timedelta(seconds=0.7)
+async def test_it_logs_each_minute_how_much_time_is_left():
     with structlog.testing.capture_logs() as lines:
-        fire(TogglWaitTrigger(moment, "the hourly quota of Toggl"))
-    logged = [line["event"] % line.get("positional_args", ()) for line in lines]
-    assert 4 <= len(logged) <= 6
-    begin = f"Waiting for the hourly quota of Toggl until {moment:%H:%M:%S} UTC: "
-    assert [line for line in logged if not (line.startswith(begin) and line.endswith(" s left."))] == []
+        await fire(TogglWaitTrigger(NOON + timedelta(seconds=150), "the hourly quota of Toggl"))
+    begin = "Waiting for the hourly quota of Toggl until 12:02:30 UTC: "
+    assert [line["event"] % line.get("positional_args", ()) for line in lines] == [
+        f"{begin}{left} left." for left in ("2 min", "90 s", "30 s")
+    ]

@@ -20,6 +20,8 @@ from airflow_provider_toggl.core.events.tail import TailReader
 from airflow_provider_toggl.triggers import watcher as module
 from airflow_provider_toggl.triggers.watcher import EventWatcher, WatcherStreamProducer
 
+pytestmark = pytest.mark.anyio
+
 ONE_EACH = Debounce(max_events=1)
 
 
@@ -52,78 +54,66 @@ async def reading(one: EventWatcher) -> AsyncIterator[list[ChangeBatch]]:
             await task
 
 
-def test_the_start_is_committed_before_anything_comes(events: SqliteEventStore, tail: TailReader):
-    async def main() -> None:
-        async with reading(watch(events, tail)):
-            await until(lambda: place(events) == 0)
-
-    asyncio.run(main())
+async def test_the_start_is_committed_before_anything_comes(events: SqliteEventStore, tail: TailReader):
+    async with reading(watch(events, tail)):
+        await until(lambda: place(events) == 0)
 
 
-def test_only_acknowledged_batches_are_committed(events: SqliteEventStore, tail: TailReader, monkeypatch: Any):
+async def test_only_acknowledged_batches_are_committed(events: SqliteEventStore, tail: TailReader, monkeypatch: Any):
     monkeypatch.setattr(module, "IDLE_COMMIT_SECONDS", 0.01)
-
-    async def main() -> None:
-        one = watch(events, tail)
-        async with reading(one) as found:
-            await asyncio.to_thread(events.append, [change_event(1)])
-            await until(lambda: len(found) == 1)
-            await asyncio.to_thread(events.append, [change_event(2)])
-            await until(lambda: len(found) == 2)
-            assert place(events) == 0
-            one.acknowledge(1)
-            await until(lambda: place(events) == 1)
-            one.acknowledge(2)
-            await until(lambda: place(events) == 2)
-
-    asyncio.run(main())
+    one = watch(events, tail)
+    async with reading(one) as found:
+        await asyncio.to_thread(events.append, [change_event(1)])
+        await until(lambda: len(found) == 1)
+        await asyncio.to_thread(events.append, [change_event(2)])
+        await until(lambda: len(found) == 2)
+        assert place(events) == 0
+        one.acknowledge(1)
+        await until(lambda: place(events) == 1)
+        one.acknowledge(2)
+        await until(lambda: place(events) == 2)
 
 
-def test_events_that_do_not_match_are_committed_without_an_acknowledgement(
+async def test_events_that_do_not_match_are_committed_without_an_acknowledgement(
     events: SqliteEventStore, tail: TailReader, monkeypatch: Any
 ):
     monkeypatch.setattr(module, "IDLE_COMMIT_SECONDS", 0.01)
-
-    async def main() -> None:
-        async with reading(watch(events, tail, entities="tag")) as found:
-            await asyncio.to_thread(events.append, [change_event(number) for number in range(1, 6)])
-            await until(lambda: place(events) == 5)
-        assert not found
-
-    asyncio.run(main())
+    async with reading(watch(events, tail, entities="tag")) as found:
+        await asyncio.to_thread(events.append, [change_event(number) for number in range(1, 6)])
+        await until(lambda: place(events) == 5)
+    assert not found
 
 
-def test_an_incomplete_batch_is_not_committed(events: SqliteEventStore, tail: TailReader, monkeypatch: Any):
+async def test_an_incomplete_batch_is_not_committed(events: SqliteEventStore, tail: TailReader, monkeypatch: Any):
     monkeypatch.setattr(module, "IDLE_COMMIT_SECONDS", 0.01)
-
-    async def main() -> None:
-        async with reading(watch(events, tail, Debounce(quiet_seconds=60, max_events=4))) as found:
-            await asyncio.to_thread(events.append, [change_event(1), change_event(2), change_event(3)])
-            await asyncio.sleep(0.2)  # many times as long as an idle commit takes
-            assert place(events) == 0
-            await asyncio.to_thread(events.append, [change_event(4)])
-            await until(lambda: found)
-        assert (found[0].first_seq, found[0].count) == (1, 4)
-
-    asyncio.run(main())
+    one = watch(events, tail, Debounce(quiet_seconds=60, max_events=4))
+    async with reading(one) as found:
+        await asyncio.to_thread(events.append, [change_event(1), change_event(2), change_event(3)])
+        await until(lambda: one._read == 3)
+        await one.commit()
+        assert place(events) == 0
+        await asyncio.to_thread(events.append, [change_event(4)])
+        await until(lambda: found)
+    assert (found[0].first_seq, found[0].count) == (1, 4)
 
 
-def test_an_acknowledgement_with_a_delay_is_committed_after_it(events: SqliteEventStore, tail: TailReader):
-    async def main() -> None:
-        one = watch(events, tail)
-        async with reading(one) as found:
-            await asyncio.to_thread(events.append, [change_event(1)])
-            await until(lambda: found)
-            one.acknowledge(1, delay=0.2)
+async def test_an_acknowledgement_with_a_delay_is_committed_after_it(
+    events: SqliteEventStore, tail: TailReader, monkeypatch: Any
+):
+    clock = SimpleNamespace(now=100.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(module, "time", clock)
+    one = watch(events, tail)
+    async with reading(one) as found:
+        await asyncio.to_thread(events.append, [change_event(1)])
+        await until(lambda: found)
+        one.acknowledge(1, delay=5)
+        for seconds, seq in ((4.9, 0), (0.1, 1)):
+            clock.now += seconds
             await one.commit()
-            assert place(events) == 0
-            await asyncio.to_thread(events.append, [change_event(2)])  # wakes it
-            await until(lambda: place(events) == 1)
-
-    asyncio.run(main())
+            assert place(events) == seq
 
 
-def test_a_failed_commit_is_repeated(
+async def test_a_failed_commit_is_repeated(
     events: SqliteEventStore, tail: TailReader, monkeypatch: Any, caplog: pytest.LogCaptureFixture
 ):
     commit, failures = events.commit, [EventStoreUnavailable("away")] * 2
@@ -135,7 +125,7 @@ def test_a_failed_commit_is_repeated(
 
     monkeypatch.setattr(events, "commit", fail_first)
 
-    async def main() -> None:
+    with caplog.at_level(logging.INFO):
         one = watch(events, tail)
         async with reading(one) as found:
             await asyncio.to_thread(events.append, [change_event(1)])
@@ -146,9 +136,6 @@ def test_a_failed_commit_is_repeated(
             assert place(events) == 0
             await one.commit()
             assert place(events) == 1
-
-    with caplog.at_level(logging.INFO):
-        asyncio.run(main())
     lines = [vars(record) for record in caplog.records if record.name.endswith("watcher")]
     assert {(line["by"], line["consumer"]) for line in lines} == {("watch", "watcher:x")}
     assert [line["seq"] for line in lines] == [0, 1, 1]
@@ -158,25 +145,22 @@ def outcome(**counts: int) -> SimpleNamespace:
     return SimpleNamespace(is_clean=counts == {"acked": 1})
 
 
-def test_a_batch_that_airflow_did_not_store_ends_the_stream_and_is_not_committed(
+async def test_a_batch_that_airflow_did_not_store_ends_the_stream_and_is_not_committed(
     events: SqliteEventStore, tail: TailReader
 ):
     @contextlib.asynccontextmanager
     async def open_watcher() -> AsyncIterator[EventWatcher]:
         yield watch(events, tail)
 
-    async def main() -> None:
-        producer = WatcherStreamProducer(open_watcher)
-        events.append([change_event(1), change_event(2)])
-        async with contextlib.aclosing(producer.open_stream()) as stream:
-            payload, committed = await anext(stream)
-            assert payload["first_seq"] == 1
-            with pytest.raises(TogglError):
-                await producer.advance([SimpleNamespace(broker_payload=committed, outcome=outcome(failed=1))])
-            assert place(events) == 0
-            assert producer.get_advance_lane(committed) is None
-            await producer.advance([SimpleNamespace(broker_payload=committed, outcome=outcome(acked=1))])
-            assert place(events) == committed
-        await producer.aclose()
-
-    asyncio.run(main())
+    producer = WatcherStreamProducer(open_watcher)
+    events.append([change_event(1), change_event(2)])
+    async with contextlib.aclosing(producer.open_stream()) as stream:
+        payload, committed = await anext(stream)
+        assert payload["first_seq"] == 1
+        with pytest.raises(TogglError):
+            await producer.advance([SimpleNamespace(broker_payload=committed, outcome=outcome(failed=1))])
+        assert place(events) == 0
+        assert producer.get_advance_lane(committed) is None
+        await producer.advance([SimpleNamespace(broker_payload=committed, outcome=outcome(acked=1))])
+        assert place(events) == committed
+    await producer.aclose()

@@ -132,8 +132,7 @@ class EventFilter:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data from which ``from_dict`` builds an equal filter; without empty parameters."""
-        found: dict[str, Any]
-        found = {
+        found: dict[str, Any] = {
             one.name: list(getattr(self, one.name))
             for one in fields(self)
             if one.name not in ("where", "unknown_previous") and getattr(self, one.name)
@@ -187,7 +186,6 @@ class EventFilter:
         )
 
     def _describes(self, message: Message) -> bool:
-        """Return whether a message refers to the filter's ids, and its payload fulfils the conditions."""
         return all(_refers_to(message, reference, ids) for reference, ids in self._references) and all(
             condition.holds(message.payload) for condition in self.where
         )
@@ -239,7 +237,6 @@ def _check(name: str, value: Any) -> Any:
 
 
 def _check_transitions(wanted: EventFilter) -> None:
-    """Refuse transitions that no event could cause."""
     if (wanted.from_project_ids or wanted.to_project_ids) and wanted.transitions != ("moved",):
         raise ConfigurationError(
             "A filter with from_project_ids or to_project_ids has the transition moved, and cannot also have "

@@ -1,24 +1,65 @@
 """Search the event store for matching events.
 
-``EventQuery`` decides whether an event matches; ``search`` reads the store for the first match.
+``find_state`` reads what was known of an entity before an event, with which transitions are compared. ``EventQuery``
+decides whether an event matches; ``search`` reads the store for the first match.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_toggl.core.events.entity_states import find_state
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.message import Message, read_message
 from airflow_provider_toggl.core.events.model import StoredEvent
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.events.transitions import EntityState
+from airflow_provider_toggl.core.events.transitions import MAX_VERSIONS, EntityState, build_state, read_version
 
+CACHE_SIZE = 1000
+"""States that are cached, so that all followers of a store together cost one query an event."""
 MAX_CLOCK_LAG = timedelta(hours=1)
 """How far the receiver's clock, by which the store finds events, may be behind Toggl's, by which ``since`` is."""
+
+
+def find_state(store: EventStore, stored: StoredEvent) -> EntityState | None:
+    """Return the state of an event's entity before the event, None where no earlier version is stored.
+
+    Later events do not change the result, so an event that is read again gets the same transitions.
+    """
+    earlier = store.read_earlier(stored, MAX_VERSIONS)
+    return build_state(read_version(one.event, read_message(one.event)) for one in earlier)
+
+
+class StateCache:
+    """Caches ``find_state`` by ``seq``. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._states: OrderedDict[int, EntityState | None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find_states(self, store: EventStore, events: Iterable[StoredEvent]) -> dict[int, EntityState | None]:
+        """Return, by ``seq``, the state of each event's entity before it. May block.
+
+        :raises EventStoreError: the store cannot be read.
+        """
+        found: dict[int, EntityState | None] = {}
+        with self._lock:
+            for stored in events:
+                if stored.seq not in self._states:
+                    self._states[stored.seq] = find_state(store, stored)
+                    if len(self._states) > CACHE_SIZE:
+                        self._states.popitem(last=False)
+                found[stored.seq] = self._states[stored.seq]
+        return found
+
+    def clear(self) -> None:
+        """Forget all states: the store was replaced by another."""
+        with self._lock:
+            self._states.clear()
 
 
 @dataclass(frozen=True)
@@ -90,10 +131,6 @@ class FirstMatch:
     count: int
     last_seq: int
 
-    def and_also(self, stored: StoredEvent) -> FirstMatch:
-        """Return the same with one more match counted."""
-        return replace(self, count=self.count + 1, last_seq=stored.seq)
-
     def as_dict(self) -> dict[str, Any]:
         """Return a task's result: small JSON without the payload.
 
@@ -115,6 +152,13 @@ class FirstMatch:
         }
 
 
+def count_match(first: FirstMatch | None, stored: StoredEvent, message: Message) -> FirstMatch:
+    """Return the first match, with one more counted."""
+    if first is None:
+        return FirstMatch(stored, message, 1, stored.seq)
+    return replace(first, count=first.count + 1, last_seq=stored.seq)
+
+
 def search(store: EventStore, query: EventQuery, after: int) -> tuple[FirstMatch | None, int]:
     """Read the store to its end, or to the end of the batch with the first match.
 
@@ -126,7 +170,7 @@ def search(store: EventStore, query: EventQuery, after: int) -> tuple[FirstMatch
         first: FirstMatch | None = None
         for stored in events:
             if message := query.find_message(stored, store):
-                first = first.and_also(stored) if first else FirstMatch(stored, message, 1, stored.seq)
+                first = count_match(first, stored, message)
         if first:
             return first, after
     return None, after

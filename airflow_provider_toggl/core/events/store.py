@@ -10,7 +10,6 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from airflow_provider_toggl.core import metrics
@@ -79,9 +78,7 @@ class EventStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def inspect(self, patience: float) -> StoreFacts:

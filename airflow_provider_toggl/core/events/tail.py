@@ -8,6 +8,7 @@ In the order of this file:
   object.
 - ``shared_tail``: one reader for each store and process.
 - ``_Outage``: logs once that the store cannot be read, and pauses between tries.
+- ``ProbeResponder``: shows ``airflow toggl doctor`` that a triggerer follows the store.
 
 Each follower has an offset: all events up to it were put into the follower's queue. The first thread gives a new batch
 to every follower whose offset is where the batch begins and whose queue has room. A follower without room, or one that
@@ -19,20 +20,21 @@ threads no follower misses an event or gets one twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
-from types import TracebackType
+from datetime import datetime, timezone
 
 from airflow_provider_toggl.core import metrics
-from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
-from airflow_provider_toggl.core.events.entity_states import StateCache
+from airflow_provider_toggl.core.errors import EventStoreError, EventStoreUnavailable, TogglError
 from airflow_provider_toggl.core.events.message import EventBatch, build_event_batch
 from airflow_provider_toggl.core.events.model import StoredEvent
+from airflow_provider_toggl.core.events.search import StateCache
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.events.tail_probe import ProbeResponder
 from airflow_provider_toggl.core.events.transitions import EntityState
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,8 @@ WAIT = 1.0
 """Most seconds of one wait for new events, and so how long a thread may outlive its reader."""
 FIRST_PAUSE, MAX_PAUSE = 0.1, 5.0
 """Seconds between two tries while the store cannot be read."""
+PROBE, REPLY = "tail?", "tail!"
+"""Status entries: ``airflow toggl doctor`` writes a token under the first and waits for it under the second."""
 
 
 class Follower:
@@ -105,9 +109,7 @@ class Follower:
     def __enter__(self) -> Follower:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -189,9 +191,7 @@ class TailReader:
     def __enter__(self) -> TailReader:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # -- called by followers ------------------------------------------------------------------------------------------
@@ -417,3 +417,27 @@ class _Outage:
         if self.lasts and self._lasting.pop(self, None) not in self._lasting.values():
             log.warning("Events can be read again.")
         self._pause = 0.0
+
+
+class ProbeResponder:
+    """Answers probes for one reader of a store.
+
+    :param pause: least seconds between two checks for a probe.
+    """
+
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
+        self._checked_at = 0.0
+        self._answered = ""
+
+    def answer(self, store: EventStore) -> None:
+        """Answer a new probe, if there is one and the last check is not too recent."""
+        now = time.monotonic()
+        if now - self._checked_at < self._pause:
+            return
+        self._checked_at = now
+        with contextlib.suppress(EventStoreError):  # reading needs no right to write
+            probe = store.activity_log.find_status(PROBE)
+            if probe is not None and probe.value != self._answered:
+                self._answered = probe.value
+                store.activity_log.set_status(REPLY, probe.value, datetime.now(timezone.utc))

@@ -146,7 +146,6 @@ def find_change(state: EntityState | None, version: EntityVersion, *, match_unkn
 
 
 def _find_first_change(version: EntityVersion, *, match_unknown: bool) -> EntityChange:
-    """Return what the first known version of an entity changed."""
     if version.is_deleted:
         # It existed before.
         return EntityChange(frozenset({"deleted"}))

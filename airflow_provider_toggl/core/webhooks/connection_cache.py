@@ -60,21 +60,15 @@ class ConnectionCache:
     def __contains__(self, conn_id: str) -> bool:
         return conn_id in self._allowed
 
-    def find_cached(self, conn_id: str) -> ReceivingConnection | None:
-        """Return a cached connection that is not too old, else None."""
-        lookup = self._lookups.get(conn_id)
-        return lookup.connection if lookup and time.monotonic() - lookup.began < self._lifetime else None
-
     async def get(self, conn_id: str) -> ReceivingConnection:
         """Return a connection, cached or looked up.
 
         :raises DeliveryRefused: the connection does not exist, or the lookup failed.
         """
-        cached = self.find_cached(conn_id)
-        if cached is not None:
-            return cached
         lookup = self._lookups.get(conn_id)
         now = time.monotonic()
+        if lookup and lookup.connection and now - lookup.began < self._lifetime:
+            return lookup.connection
         # A connection that was missing a moment ago is refused at once, without another lookup.
         return await self.get_newer_than(now - self._pause if lookup and lookup.connection is None else now, conn_id)
 

@@ -36,10 +36,12 @@ from airflow_provider_toggl.core.events.activity_log import StatusEntry
 from airflow_provider_toggl.core.events.message import Message, parse_message
 from airflow_provider_toggl.core.events.model import Handshake, NewEvent
 from airflow_provider_toggl.core.instants import parse_instant
-from airflow_provider_toggl.core.webhooks.signature import OPTIONAL_SPACE
 
 MAX_BODY_BYTES = 1 << 20
 """Size of the largest body that is accepted. Toggl's have less than 10,000 bytes."""
+
+OPTIONAL_SPACE = b" \t"
+"""Bytes that may surround a header's value (RFC 9110, 5.5); some servers pass them on."""
 
 MAX_CLOCK_DIFFERENCE = 300.0
 """Seconds between Toggl's ``timestamp`` and this machine's clock above which an event is recorded as unusual."""
@@ -174,7 +176,6 @@ def last_ping_key(conn_id: str, subscription_id: int) -> str:
 def _find_anomalies(
     connection: ReceivingConnection, message: Message, body: bytes, received_at: datetime
 ) -> tuple[str, ...]:
-    """Return what is unusual about the arrival of a message, a few words each."""
     found = []
     if None not in (connection.workspace_id, message.workspace_id) and connection.workspace_id != message.workspace_id:
         found.append("another workspace than the connection's")

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +24,9 @@ from airflow_provider_toggl.core.events.activity_log import DeliveryCounts, Stat
 from airflow_provider_toggl.core.events.model import Appended, Handshake, NewEvent
 from airflow_provider_toggl.core.events.store import EventStore, measure_store
 from airflow_provider_toggl.core.webhooks.delivery import BUSY, FAILED, UNAVAILABLE, Outcome, refusal
-from airflow_provider_toggl.core.webhooks.log_once import UnexpectedErrors
 from airflow_provider_toggl.core.wording import plural
+
+log = logging.getLogger(__name__)
 
 STORE_TIMEOUT = 5.0
 """Seconds within which a delivery is on disk, or is refused."""
@@ -170,7 +173,6 @@ class GroupCommit:
             self._idle.set()
 
     def _finish_batch(self, results: list[_Result]) -> None:
-        """Give each caller its result, and start the next batch."""
         for waiting, result in zip(self._written, results, strict=True):
             if not waiting.done.done():  # else it was refused as late, or its caller was cancelled
                 waiting.done.set_result(result)
@@ -253,6 +255,25 @@ class GroupCommit:
         if self._store is not None:
             self._store.close()
             self._store = None
+
+
+class UnexpectedErrors:
+    """Logs each error once, so that a flood of deliveries does not flood the log."""
+
+    def __init__(self) -> None:
+        self._logged: set[str] = set()
+
+    def log_once(self, error: Exception) -> str:
+        """Log an unexpected error unless the same one was logged before; return the name of its class.
+
+        The log line has the stack and the class. It omits the error's text, which may contain a delivery or a secret.
+        """
+        stack = "".join(traceback.format_tb(error.__traceback__))
+        name = type(error).__name__
+        if stack + name not in self._logged:
+            self._logged.add(stack + name)
+            log.error("Unexpected %s while receiving; deliveries are answered 503. Stack:\n%s", name, stack)
+        return name
 
 
 class Reservoir:

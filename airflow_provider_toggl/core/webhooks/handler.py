@@ -32,6 +32,7 @@ from airflow_provider_toggl.core.webhooks.delivery import (
     PING,
     STORED,
     UNKNOWN_CONNECTION,
+    WRONG_SIGNATURE,
     Outcome,
     Ping,
     ReceivingConnection,
@@ -39,11 +40,10 @@ from airflow_provider_toggl.core.webhooks.delivery import (
     read_delivery,
     refusal,
 )
-from airflow_provider_toggl.core.webhooks.group_commit import STORE_TIMEOUT, GroupCommit, Record
-from airflow_provider_toggl.core.webhooks.log_once import UnexpectedErrors
+from airflow_provider_toggl.core.webhooks.group_commit import STORE_TIMEOUT, GroupCommit, Record, UnexpectedErrors
 from airflow_provider_toggl.core.webhooks.outcome_buffer import PERIOD, OutcomeBuffer
 from airflow_provider_toggl.core.webhooks.request_body import ByteBudget, Receive, RequestBody
-from airflow_provider_toggl.core.webhooks.signature import HEADER, is_signed, parse_signature, wrong_signature
+from airflow_provider_toggl.core.webhooks.signature import HEADER, is_signed, parse_signature
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +165,6 @@ class RequestHandler:
     # -- the steps of one request --------------------------------------------------------------------------------------
 
     async def _receive(self, conn_id: str, scope: Scope, receive: Receive) -> Reply:
-        """Check, read, verify and store a delivery; return its response."""
         if conn_id not in self._connections:
             raise refusal(UNKNOWN_CONNECTION, "The path names no connection that receives.")
         content_lengths, signatures = [], []
@@ -191,7 +190,7 @@ class RequestHandler:
         delivery that is signed with a secret set a moment ago would be refused.
         """
         arrived = time.monotonic()
-        connection = self._connections.find_cached(conn_id) or await self._connections.get(conn_id)
+        connection = await self._connections.get(conn_id)
         if is_signed(connection.secrets, raw, signature):
             return connection
         try:
@@ -203,7 +202,11 @@ class RequestHandler:
         finally:
             self._unverified.release(len(raw))
         if not is_signed(connection.secrets, raw, signature):
-            raise wrong_signature()
+            raise refusal(
+                WRONG_SIGNATURE,
+                "None of the connection's webhook secrets signed the body: the subscription has another secret, a "
+                "proxy changed the body, or the sender is not Toggl.",
+            )
         return connection
 
     async def store(self, connection: ReceivingConnection, raw: bytes) -> Reply:
@@ -253,7 +256,7 @@ class RequestHandler:
             group_commit.measure()
         for conn_id, outcomes in received.items():
             try:
-                connection = self._connections.find_cached(conn_id) or await self._connections.get(conn_id)
+                connection = await self._connections.get(conn_id)
                 await self._get_group_commit(connection.store).save(outcomes)
             except DeliveryRefused as refused:
                 log.debug("The outcomes of connection %r were not stored: %s", conn_id, refused)

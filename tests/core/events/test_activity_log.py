@@ -9,9 +9,11 @@ import pytest
 from support.event_stores import RECEIVED, StoreLocation, new_event
 from support.fakes import FakeClock
 
+from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.events.activity_log import (
     MAX_REFUSALS,
     MEASUREMENTS_KEPT_FOR,
+    ActivityLog,
     DeliveryCounts,
     Measurement,
     RefusalFilter,
@@ -26,74 +28,73 @@ from airflow_provider_toggl.core.events.store import EventStore
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
+@pytest.fixture
+def log(store: EventStore) -> ActivityLog:
+    return store.activity_log
+
+
 def refused(reason: str = "No signature.", **fields: object) -> RefusedDelivery:
     usual = {"conn_id": "mine", "outcome": "unsigned", "times": 1, "first_at": RECEIVED, "last_at": RECEIVED}
     return RefusedDelivery(reason=reason, **{**usual, **fields})  # type: ignore[arg-type]
 
 
-def test_a_status_entry_replaces_the_one_before_and_is_no_event(store: EventStore) -> None:
-    store.activity_log.set_status("a/1", {"text": 'ä "\u2028', "seen": None})
-    store.activity_log.set_status("a/1", {"n": 2})
-    store.activity_log.set_status("b", {})
-    assert [(note.name, note.value) for note in store.activity_log.list_status("a/")] == [("a/1", {"n": 2})]
-    assert [note.name for note in store.activity_log.list_status("b")] == ["b"]
-    store.activity_log.set_status("b", "text", RECEIVED)
-    assert store.activity_log.find_status("b") == StatusEntry("b", "text", RECEIVED)
-    assert store.activity_log.find_status("a") is None
+def test_a_status_entry_replaces_the_one_before_and_is_no_event(store: EventStore, log: ActivityLog) -> None:
+    log.set_status("a/1", {"text": 'ä "\u2028', "seen": None})
+    log.set_status("a/1", {"n": 2})
+    log.set_status("b", {})
+    assert [(note.name, note.value) for note in log.list_status("a/")] == [("a/1", {"n": 2})]
+    assert [note.name for note in log.list_status("b")] == ["b"]
+    log.set_status("b", "text", RECEIVED)
+    assert log.find_status("b") == StatusEntry("b", "text", RECEIVED)
+    assert log.find_status("a") is None
     assert (store.count(), store.last_seq(), store.wait(0, 0.01)) == (0, 0, False)
 
 
-def test_of_several_who_take_a_note_one_gets_it(store: EventStore) -> None:
-    store.activity_log.set_status("leave", {"by": "somebody"})
+def test_of_several_who_take_a_note_one_gets_it(log: ActivityLog) -> None:
+    log.set_status("leave", {"by": "somebody"})
     with ThreadPoolExecutor(8) as threads:
-        taken = [note for note in threads.map(lambda _: store.activity_log.take_status("leave"), range(8)) if note]
+        taken = [note for note in threads.map(lambda _: log.take_status("leave"), range(8)) if note]
     assert [note.value for note in taken] == [{"by": "somebody"}]
-    assert store.activity_log.take_status("leave") is None
+    assert log.take_status("leave") is None
 
 
-def test_receivers_that_report_at_once_wait_for_each_other_and_no_count_is_lost(store: EventStore) -> None:
+def test_receivers_that_report_at_once_wait_for_each_other_and_no_count_is_lost(log: ActivityLog) -> None:
     outcomes = [("mine", name) for name in ("stored", "duplicate", "ping")]
 
     def report(number: int) -> None:
         # In another order each time: nobody must wait in a circle.
         counts = dict.fromkeys(outcomes[number % 3 :] + outcomes[: number % 3], 1)
-        store.activity_log.record_received(DeliveryCounts(RECEIVED, counts))
+        log.record_received(DeliveryCounts(RECEIVED, counts))
 
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(report, range(60)))
-    found = store.activity_log.list_measurements("received/", RECEIVED)
+    found = log.list_measurements("received/", RECEIVED)
     assert {one.name: one.value for one in found} == {
         f"received/mine/{name}": 60 for name in ("stored", "duplicate", "ping")
     }
 
 
-def test_counts_of_two_receivers_in_one_hour_are_added(store: EventStore) -> None:
+def test_counts_of_two_receivers_in_one_hour_are_added(log: ActivityLog) -> None:
     for minutes, count in ((0, 2), (1, 3), (61, 5)):
         at = RECEIVED + minutes * MINUTE
-        store.activity_log.record_received(DeliveryCounts(at, {("mine", "stored"): count, ("other", "ping"): 1}))
-    found = store.activity_log.list_measurements(received_key("mine", ""), RECEIVED - HOUR)
+        log.record_received(DeliveryCounts(at, {("mine", "stored"): count, ("other", "ping"): 1}))
+    found = log.list_measurements(received_key("mine", ""), RECEIVED - HOUR)
     assert [(sample.name, sample.at, sample.value) for sample in found] == [
         ("received/mine/stored", RECEIVED + MINUTE, 5),
         ("received/mine/stored", RECEIVED + 61 * MINUTE, 5),
     ]
 
 
-def test_refusals_come_newest_first_page_by_page_of_one_connection(store: EventStore) -> None:
-    store.activity_log.record_received(
-        DeliveryCounts(RECEIVED, {}, [refused(str(number), size=number) for number in range(5)])
-    )
-    store.activity_log.record_refusals(
-        [refused("bad", outcome="rejected", seq=7), refused("not mine", conn_id="other")]
-    )
-    first = store.activity_log.list_refusals("mine", limit=3)
+def test_refusals_come_newest_first_page_by_page_of_one_connection(log: ActivityLog) -> None:
+    log.record_received(DeliveryCounts(RECEIVED, {}, [refused(str(number), size=number) for number in range(5)]))
+    log.record_refusals([refused("bad", outcome="rejected", seq=7), refused("not mine", conn_id="other")])
+    first = log.list_refusals("mine", limit=3)
     assert [one.refused.reason for one in first] == ["bad", "4", "3"]
-    rest = store.activity_log.list_refusals("mine", limit=9, before=first[-1].number)
+    rest = log.list_refusals("mine", limit=9, before=first[-1].number)
     assert [one.refused for one in rest] == [refused(str(number), size=number) for number in (2, 1, 0)]
-    assert [one.refused.seq for one in store.activity_log.list_refusals("mine", RefusalFilter(rejected=True))] == [7]
-    assert len(store.activity_log.list_refusals("mine", RefusalFilter(rejected=False))) == 5
-    assert [
-        one.refused.reason for one in store.activity_log.list_refusals("mine", RefusalFilter(lowest=7, highest=7))
-    ] == ["bad"]
+    assert [one.refused.seq for one in log.list_refusals("mine", RefusalFilter(rejected=True))] == [7]
+    assert len(log.list_refusals("mine", RefusalFilter(rejected=False))) == 5
+    assert [one.refused.reason for one in log.list_refusals("mine", RefusalFilter(lowest=7, highest=7))] == ["bad"]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_refusals_come_newest_first_page_by_page_of_one_connection(store: EventS
     ids=str,
 )
 def test_refusals_are_filtered_by_what_is_known_of_them(
-    store: EventStore, wanted: RefusalFilter, found: list[str]
+    log: ActivityLog, wanted: RefusalFilter, found: list[str]
 ) -> None:
     about = {"outcome": "rejected", "seq": 1, "action": "updated"}
     later = {"first_at": RECEIVED + 2 * HOUR, "last_at": RECEIVED + 2 * HOUR}
@@ -121,46 +122,47 @@ def test_refusals_are_filtered_by_what_is_known_of_them(
         refused("entry", **about, entity="time_entry", entity_id=4, event_id=10**30),
         refused("tag", **about, **later, entity="tag", entity_id=5, event_id=6),
     ]
-    store.activity_log.record_refusals(kept)
-    refusals = store.activity_log.list_refusals("mine", wanted)
+    log.record_refusals(kept)
+    refusals = log.list_refusals("mine", wanted)
     assert [one.refused.reason for one in refusals] == found
     assert {one.refused for one in refusals} <= set(kept)
 
 
-def test_a_reason_is_cut_and_may_hold_what_no_database_takes(store: EventStore) -> None:
-    store.activity_log.record_refusals([refused("a\0b\ud800" + "c" * 1000)])
-    (kept,) = store.activity_log.list_refusals("mine")
+def test_a_reason_is_cut_and_may_hold_what_no_database_takes(log: ActivityLog) -> None:
+    log.record_refusals([refused("a\0b\ud800" + "c" * 1000)])
+    (kept,) = log.list_refusals("mine")
     assert kept.refused.reason.startswith("a b?ccc")
     assert len(kept.refused.reason) == 300
 
 
-def test_the_newest_refusals_stay(store: EventStore) -> None:
+def test_the_newest_refusals_stay(log: ActivityLog) -> None:
     for first in range(0, MAX_REFUSALS + 1000, 1000):
-        store.activity_log.record_refusals([refused(str(first + number)) for number in range(1000)])
-    kept = store.activity_log.list_refusals("mine", limit=99_999)
+        log.record_refusals([refused(str(first + number)) for number in range(1000)])
+    kept = log.list_refusals("mine", limit=99_999)
     assert len(kept) == MAX_REFUSALS
     assert kept[0].refused.reason == str(MAX_REFUSALS + 999)
 
 
-def test_of_a_minute_the_last_number_stays_and_old_ones_go(store: EventStore) -> None:
+def test_of_a_minute_the_last_number_stays_and_old_ones_go(log: ActivityLog) -> None:
     begin = RECEIVED.replace(second=0)
     for seconds, value in ((0, 1.0), (30, 2.5), (60, 3.0)):
-        store.activity_log.record_measurement("mark", begin + timedelta(seconds=seconds), value)
-    assert [sample.value for sample in store.activity_log.list_measurements("mark", begin)] == [2.5, 3.0]
-    store.activity_log.record_measurement("mark", begin + MEASUREMENTS_KEPT_FOR + MINUTE, 4.0)
-    assert [sample.value for sample in store.activity_log.list_measurements("mark", begin)] == [3.0, 4.0]
+        log.record_measurement("mark", begin + timedelta(seconds=seconds), value)
+    assert [sample.value for sample in log.list_measurements("mark", begin)] == [2.5, 3.0]
+    log.record_measurement("mark", begin + MEASUREMENTS_KEPT_FOR + MINUTE, 4.0)
+    assert [sample.value for sample in log.list_measurements("mark", begin)] == [3.0, 4.0]
 
 
 def test_when_a_reader_passed_a_place_is_known_to_the_minute(place: StoreLocation) -> None:
     clock = FakeClock(RECEIVED.timestamp())
     with place.open(clock=clock) as store:
+        log = store.activity_log
         store.append([new_event(number) for number in range(1, 101)])
         for seq in (10, 20, 90):
             store.commit("reader", seq)
             clock.sleep(600)
         name = consumer_key("reader")
         times = {
-            seq: tuple(None if one is None else one.value for one in store.activity_log.find_crossing(name, seq))
+            seq: tuple(None if one is None else one.value for one in log.find_crossing(name, seq))
             for seq in (5, 10, 11, 90, 91)
         }
     assert times == {5: (None, 10), 10: (None, 10), 11: (10, 20), 90: (20, 90), 91: (90, None)}
@@ -168,12 +170,10 @@ def test_when_a_reader_passed_a_place_is_known_to_the_minute(place: StoreLocatio
 
 @pytest.mark.parametrize(("moment", "step", "bucket"), [(0, MINUTE, 0), (59.9, MINUTE, 0), (7200, HOUR, 2)])
 def test_a_bucket_is_the_number_of_the_step(moment: float, step: timedelta, bucket: int) -> None:
-    from airflow_provider_toggl.core.clock import utc
-
     assert find_bucket(utc(moment), step) == bucket
 
 
-def test_a_sample_is_what_was_kept(store: EventStore) -> None:
-    store.activity_log.record_measurement("x", RECEIVED, 1.5)
-    assert store.activity_log.list_measurements("x", RECEIVED) == [Measurement("x", RECEIVED, 1.5)]
-    assert store.activity_log.list_measurements("x", RECEIVED + MINUTE) == []
+def test_a_sample_is_what_was_kept(log: ActivityLog) -> None:
+    log.record_measurement("x", RECEIVED, 1.5)
+    assert log.list_measurements("x", RECEIVED) == [Measurement("x", RECEIVED, 1.5)]
+    assert log.list_measurements("x", RECEIVED + MINUTE) == []

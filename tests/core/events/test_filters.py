@@ -78,14 +78,12 @@ def test_the_id_of_the_changed_object_matches():
         ({"duration": {"gt": 3600}}, {"duration": 3600}, False),
         ({"start": {"gte": datetime(2026, 1, 1, tzinfo=timezone.utc)}}, {"start": "2026-01-01T00:00:00Z"}, True),
         ({"duration": {"gt": 0, "lt": 10}}, {"duration": 5.5}, True),
-        ({"duration": {"gt": 0, "lt": 10}}, {"duration": 11}, False),
         ({"duration": {"lt": 10}}, {"duration": True}, False),
         ({"duration": {"lt": 10}}, {"duration": "5"}, False),
         ({"duration": {"lt": 10}}, {}, False),
         ({"start": {"gte": "2026-01-01T00:00:00Z"}}, {"start": "2026-01-01T01:00:00+01:00"}, True),
         ({"start": {"gt": "2026-01-01T00:00:00Z"}}, {"start": "2026-01-01T01:00:00+01:00"}, False),
         ({"name": {"lte": "m"}}, {"name": "a"}, True),
-        ({"stop": {"exists": True}}, {"stop": "2026-01-01T00:00:00Z"}, True),
         ({"stop": {"exists": True}}, {"stop": None}, False),
         ({"stop": {"exists": False}}, {}, True),
         ({"description": {"contains": "cat"}}, {"description": "concatenate"}, True),
@@ -97,14 +95,10 @@ def test_the_id_of_the_changed_object_matches():
         ({"project_id": {"in": "7, 8"}}, {"project_id": 8}, True),
         ({"billable": "True"}, {"billable": True}, True),
         ({"billable": "False"}, {"billable": True}, False),
-        ({"billable": "1"}, {"billable": True}, True),
         ({"duration": "long"}, {"duration": 3600}, False),
-        ({"description": "7"}, {"description": "7"}, True),
         ({"tags": {"contains": "x"}}, {"tags": ["x"]}, True),
-        ({"tags": {"contains": "x"}}, {"tags": ["xy"]}, False),
         ({"tags": {"contains": 1}}, {"tags": "1"}, False),
         ({"color": {"in": ["red", None]}}, {"color": None}, True),
-        ({"color": {"in": ["red"]}}, {"color": "blue"}, False),
         ({"color": {"ne": "red"}}, {}, True),
         ({"color": {"ne": "red"}}, {"color": "red"}, False),
     ],
@@ -148,13 +142,6 @@ def test_a_filter_that_no_event_could_match_is_refused(wrong: dict[str, Any]):
         EventFilter.from_dict(wrong)
 
 
-def test_a_stored_event_may_be_skipped_by_its_columns():
-    event = change_event(1, entity="project", action="created")
-    assert EventFilter.from_dict({"entities": "project", "workspace_ids": EVENT_WORKSPACE}).may_match(event)
-    assert not EventFilter.from_dict({"actions": "deleted"}).may_match(event)
-    assert not EventFilter.from_dict({"workspace_ids": 1}).may_match(event)
-
-
 def test_a_project_to_move_from_or_to_implies_the_transition_moved():
     assert EventFilter.from_dict({"to_project_ids": 1}) == EventFilter.from_dict(
         {"transitions": "moved", "to_project_ids": ["1"]}
@@ -162,11 +149,19 @@ def test_a_project_to_move_from_or_to_implies_the_transition_moved():
     assert EventFilter.from_dict({"from_project_ids": []}).transitions == ()
 
 
-def test_an_entity_that_cannot_have_the_transition_is_skipped_by_its_columns():
-    wanted = EventFilter.from_dict({"transitions": ["stopped", "became_billable"]})
-    assert wanted.may_match(change_event(1, entity="project"))
-    assert not wanted.may_match(change_event(1, entity="tag"))
-    assert EventFilter.from_dict({"transitions": "deleted"}).may_match(change_event(1, entity="novel"))
+@pytest.mark.parametrize(
+    ("wanted", "entity", "may"),
+    [
+        ({"entities": "project", "workspace_ids": EVENT_WORKSPACE}, "project", True),
+        ({"actions": "deleted"}, "project", False),
+        ({"workspace_ids": 1}, "project", False),
+        ({"transitions": ["stopped", "became_billable"]}, "project", True),
+        ({"transitions": ["stopped", "became_billable"]}, "tag", False),
+        ({"transitions": "deleted"}, "novel", True),
+    ],
+)
+def test_a_stored_event_may_be_skipped_by_its_columns(wanted: dict[str, Any], entity: str, may: bool):
+    assert EventFilter.from_dict(wanted).may_match(change_event(1, entity=entity)) is may
 
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.event_stores import open_sqlite
 from support.sandboxes import build_still_world
 from support.webhook_events import EVENT_WORKSPACE, change_event
 from support.webhook_stream import WebhookStream
@@ -20,7 +21,6 @@ from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.message import parse_message
 from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.events.search import EventQuery, search
-from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.transitions import (
     TRANSITIONS,
@@ -39,12 +39,9 @@ STOPPED: dict[str, Any] = {"duration": 3600, "stop": STOP}
 DELETED: dict[str, Any] = {"action": "deleted"}
 
 
-def version(number: int, *, at: float | None = None, entity: str = "time_entry", **fields: Any) -> NewEvent:
-    """Return the event of the n-th change of one entity, a minute after the previous one.
-
-    :param at: minutes after noon, of the entity's ``at`` and the event.
-    """
-    moment = NOON + timedelta(minutes=number if at is None else at)
+def version(number: int, *, entity: str = "time_entry", **fields: Any) -> NewEvent:
+    """Return the event of the n-th change of one entity, a minute after the previous one."""
+    moment = NOON + timedelta(minutes=number)
     fields = {"action": "updated", "at": moment.isoformat(), **fields}
     return change_event(number, entity=entity, created_at=moment, received_at=moment, id=ENTRY, **fields)
 
@@ -68,7 +65,6 @@ def find(events: Sequence[NewEvent], *, match_unknown: bool = False) -> EntityCh
         (None, {"action": "created", "stop": None}, {"started"}),
         (None, {"action": "created"}, {"started"}),
         (None, {"action": "created", **STOPPED}, {"logged"}),
-        (None, {"action": "created", "duration": 60}, {"logged"}),
         ({"action": "created", **RUNNING}, STOPPED, {"stopped"}),
         ({"action": "created", "stop": None}, {"stop": STOP}, {"stopped"}),
         ({"action": "created"}, {"stop": STOP}, {"stopped"}),
@@ -76,18 +72,13 @@ def find(events: Sequence[NewEvent], *, match_unknown: bool = False) -> EntityCh
         (STOPPED, {**STOPPED, "stop": "2026-05-02T11:30:00Z"}, set()),
         (STOPPED, {**STOPPED, "description": "b"}, set()),
         ({**STOPPED, "description": "a"}, {**STOPPED, "description": "b"}, {"renamed"}),
-        ({**RUNNING, "description": "a"}, {**RUNNING, "description": "b"}, {"renamed"}),
         ({**RUNNING, "description": "a"}, {**STOPPED, "description": "b"}, {"stopped", "renamed"}),
         ({**STOPPED, "description": None}, {**STOPPED, "description": ""}, set()),
-        (RUNNING, RUNNING, set()),
         # projects, under either key
-        ({"project_id": 1}, {"project_id": 2}, {"moved"}),
         ({"pid": 1}, {"project_id": 2}, {"moved"}),
         ({"pid": 1}, {"project_id": 1}, set()),
-        ({"project_id": None}, {"project_id": 2}, {"moved"}),
         ({"project_id": 2}, {"project_id": None}, {"moved"}),
         ({"project_id": 2}, {}, set()),
-        (None, {"action": "created", "stop": STOP, "project_id": 2}, {"logged"}),
         ({"entity": "task", "project_id": 1}, {"entity": "task", "project_id": 2}, {"moved"}),
         ({"entity": "project_user", "project_id": 1}, {"entity": "project_user", "project_id": 2}, set()),
         # billable
@@ -104,7 +95,6 @@ def find(events: Sequence[NewEvent], *, match_unknown: bool = False) -> EntityCh
         # deleted and restored
         (STOPPED, DELETED, {"deleted"}),
         (STOPPED, {"action": "updated", "server_deleted_at": STOP}, {"deleted"}),
-        (RUNNING, DELETED, {"deleted"}),
         (DELETED, DELETED, set()),
         (None, DELETED, {"deleted"}),
         (DELETED, STOPPED, {"restored"}),
@@ -139,10 +129,9 @@ def test_match_unknown_returns_every_possible_transition_of_a_first_version(
 
 
 def test_match_unknown_compares_known_fields():
-    assert not find([version(1, **STOPPED), version(2, **STOPPED)], match_unknown=True).transitions
-    assert find([version(1, **STOPPED), version(2, **STOPPED, billable=True)], match_unknown=True).transitions == {
-        "became_billable"
-    }
+    for fields, transitions in (({}, set()), ({"billable": True}, {"became_billable"})):
+        events = [version(1, **STOPPED), version(2, **STOPPED, **fields)]
+        assert find(events, match_unknown=True).transitions == transitions
 
 
 def test_a_move_names_both_projects():
@@ -355,8 +344,7 @@ def test_retention_keeps_the_versions_that_unread_events_are_compared_with(store
 
 def test_a_damaged_version_is_ignored(tmp_path: Path):
     file = tmp_path / "events.sqlite"
-    with SqliteEventStore(file) as store:
-        store.prepare()
+    with open_sqlite(file) as store:
         store.append([version(1, action="created", **RUNNING), version(2, **RUNNING), version(3, **STOPPED)])
         with sqlite3.connect(file) as db:
             db.execute("update events set body = 'x' where seq = 2")
@@ -387,8 +375,7 @@ def test_toggl_s_bodies_in_any_order_have_no_transition_more_often_than_in_order
 def count_transitions(file: Path, events: Sequence[NewEvent]) -> Counter[tuple[str | None, int | None, str]]:
     """Return how often each entity had each transition."""
     query = wanted(list(TRANSITIONS))
-    with SqliteEventStore(file) as store:
-        store.prepare()
+    with open_sqlite(file) as store:
         store.append(events)
         return Counter(
             (one.event.entity, one.event.entity_id, transition)

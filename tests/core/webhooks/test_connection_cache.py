@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
-from support.waiting import until
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
+from airflow_provider_toggl.core.webhooks import connection_cache
 from airflow_provider_toggl.core.webhooks.connection_cache import ConnectionCache
 from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
+
+pytestmark = pytest.mark.anyio
 
 
 class Backend:
@@ -33,19 +38,15 @@ class Backend:
         return ReceivingConnection(conn_id, (self.secret,)) if self.secret else None
 
 
-def run(scenario: Callable[[ConnectionCache, Backend], Awaitable[None]], **times: float) -> Backend:
+@asynccontextmanager
+async def connected(**times: float) -> AsyncIterator[tuple[ConnectionCache, Backend]]:
     backend = Backend()
-
-    async def main() -> None:
-        connections = ConnectionCache(["known"], backend.look_up, **times)
-        try:
-            await scenario(connections, backend)
-        finally:
-            backend.hangs.set()
-            connections.close()
-
-    asyncio.run(main())
-    return backend
+    connections = ConnectionCache(["known"], backend.look_up, **times)
+    try:
+        yield connections, backend
+    finally:
+        backend.hangs.set()
+        connections.close()
 
 
 def test_it_contains_only_the_allowed_connections() -> None:
@@ -54,84 +55,67 @@ def test_it_contains_only_the_allowed_connections() -> None:
     assert not any(name in connections for name in ("other", "", "Known"))
 
 
-def test_a_connection_is_looked_up_once_in_a_thread_and_cached() -> None:
-    async def scenario(connections: ConnectionCache, backend: Backend) -> None:
-        assert connections.find_cached("known") is None
+async def test_a_connection_is_looked_up_once_in_a_thread_and_cached() -> None:
+    async with connected() as (connections, backend):
         found = await asyncio.gather(*(connections.get("known") for _ in range(20)))
         assert {one.secrets for one in found} == {("first",)}
-        assert connections.find_cached("known") is found[0]
-
-    backend = run(scenario)
+        assert await connections.get("known") is found[0]
     assert len(backend.asked) == 1
     assert threading.main_thread().name not in backend.threads
 
 
-def test_a_connection_is_looked_up_again_after_its_lifetime() -> None:
-    async def scenario(connections: ConnectionCache, backend: Backend) -> None:
-        await connections.get("known")
+async def test_a_connection_is_looked_up_again_after_its_lifetime(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=100.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(connection_cache, "time", clock)
+    async with connected(lifetime=60.0, pause=0.0) as (connections, backend):
+        assert (await connections.get("known")).secrets == ("first",)
         backend.secret = "second"
-        await until(lambda: connections.find_cached("known") is None)
-        assert (await connections.get("known")).secrets == ("second",)
+        for seconds, secret in ((59.9, "first"), (0.1, "second")):
+            clock.now += seconds
+            assert (await connections.get("known")).secrets == (secret,)
 
-    run(scenario, lifetime=0.05, pause=0.0)
 
-
-def test_a_newer_connection_has_the_secrets_set_before_that_moment() -> None:
-    async def scenario(connections: ConnectionCache, backend: Backend) -> None:
+async def test_a_newer_connection_has_the_secrets_set_before_that_moment() -> None:
+    async with connected(pause=0.01) as (connections, backend):
         await connections.get("known")
         backend.secret = "second"
         assert (await connections.get_newer_than(time.monotonic(), "known")).secrets == ("second",)
 
-    run(scenario, pause=0.05)
 
-
-def test_many_callers_share_few_lookups_with_a_pause_between() -> None:
-    async def scenario(connections: ConnectionCache, backend: Backend) -> None:
-        async def get_newer() -> None:
-            await connections.get_newer_than(time.monotonic(), "known")
-
+async def test_many_callers_share_few_lookups_with_a_pause_between() -> None:
+    async with connected(pause=0.05) as (connections, backend):
         for _ in range(5):
-            await asyncio.gather(*(get_newer() for _ in range(200)))
-
-    backend = run(scenario, pause=0.1)
-    assert 5 <= len(backend.asked) <= 7
-    pauses = [later - earlier for earlier, later in zip(backend.asked, backend.asked[1:], strict=False)]
-    assert min(pauses) > 0.09
+            now = time.monotonic()
+            await asyncio.gather(*(connections.get_newer_than(now, "known") for _ in range(200)))
+    assert len(backend.asked) == 5
+    assert min(later - earlier for earlier, later in itertools.pairwise(backend.asked)) > 0.045
 
 
-@pytest.mark.parametrize("trouble", ["none", "error"])
-def test_a_missing_connection_is_refused_without_a_lookup_for_each_delivery(trouble: str) -> None:
-    async def scenario(connections: ConnectionCache, backend: Backend) -> None:
-        backend.secret = None
-        backend.error = RuntimeError("a secret of the backend") if trouble == "error" else None
+@pytest.mark.parametrize("error", [None, RuntimeError("a secret of the backend")])
+async def test_a_missing_connection_is_refused_without_a_lookup_for_each_delivery(error: Exception | None) -> None:
+    async with connected(pause=30.0) as (connections, backend):
+        backend.secret, backend.error = None, error
         for _ in range(50):
             with pytest.raises(DeliveryRefused, match="does not exist") as refused:
                 await connections.get("known")
             assert refused.value.status == 503
             assert "secret of the backend" not in str(refused.value)
+    assert len(backend.asked) == 1
 
-    assert len(run(scenario, pause=30.0).asked) == 1
 
-
-def test_a_connection_is_found_again_after_a_failed_lookup() -> None:
-    async def scenario(connections: ConnectionCache, backend: Backend) -> None:
+async def test_a_connection_is_found_again_after_a_failed_lookup() -> None:
+    async with connected(pause=0.0) as (connections, backend):
         backend.error = RuntimeError()
         with pytest.raises(DeliveryRefused):
             await connections.get("known")
         backend.error = None
         assert (await connections.get("known")).secrets == ("first",)
 
-    run(scenario, pause=0.0)
 
-
-def test_a_lookup_that_hangs_times_out() -> None:
-    async def scenario(connections: ConnectionCache, backend: Backend) -> None:
+async def test_a_lookup_that_hangs_times_out() -> None:
+    async with connected(timeout=0.05, pause=0.01) as (connections, backend):
         backend.hangs.clear()
-        begun = time.monotonic()
         with pytest.raises(DeliveryRefused, match="too long"):
             await connections.get("known")
-        assert time.monotonic() - begun < 5
         backend.hangs.set()
         assert await connections.get("known")
-
-    run(scenario, timeout=0.1, pause=0.01)

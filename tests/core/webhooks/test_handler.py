@@ -23,13 +23,16 @@ from support.deliveries import (
     send_request,
     sign,
 )
+from support.event_stores import open_sqlite
 from support.malformed_deliveries import Delivery, is_event, mutate_delivery
-from support.servers.receivers import InProcessReceiver, open_sqlite
+from support.servers.receivers import InProcessReceiver
 from support.waiting import until
 
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection, last_ping_key
+
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
@@ -41,13 +44,10 @@ def unavailable() -> SqliteEventStore:
     raise EventStoreUnavailable("down")
 
 
-def test_a_signed_event_is_stored_before_it_is_answered(bench: InProcessReceiver) -> None:
-    async def scenario() -> AsgiResponse:
-        answered = await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+async def test_a_signed_event_is_stored_before_it_is_answered(bench: InProcessReceiver) -> None:
+    async with bench:
+        answered = await bench.post(STARTED_ENTRY)
         assert [one.event.body for one in bench.stored()] == [STARTED_ENTRY]
-        return answered
-
-    answered = bench.run(scenario)
     assert answered.status == 200
     assert answered.headers["content-type"] == "application/json"
 
@@ -62,9 +62,7 @@ def test_a_duplicate_gets_the_response_of_the_first(bench: InProcessReceiver) ->
 
 def test_a_ping_without_a_code_is_answered_without_one(bench: InProcessReceiver) -> None:
     answered = bench.ask(PUBLISHED_PING, signature=PUBLISHED_SIGNATURE)
-    assert answered.status == 200
-    assert "validation_code" not in answered.json()
-    assert bench.stored() == []
+    assert (answered.status, answered.json(), bench.stored()) == (200, {"received": True}, [])
 
 
 @pytest.mark.parametrize(("body", "subscription_id"), [(PUBLISHED_PING, 6), (VALIDATION_PING, 10710)])
@@ -78,9 +76,13 @@ def test_only_a_signed_ping_is_recorded(bench: InProcessReceiver, body: bytes, s
         assert store.activity_log.find_status(name) is not None
 
 
-def test_a_ping_is_answered_when_it_cannot_be_recorded(bench: InProcessReceiver) -> None:
+@pytest.mark.parametrize(
+    ("body", "answer"), [(PUBLISHED_PING, {"received": True}), (VALIDATION_PING, {"validation_code": CODE})]
+)
+def test_a_ping_is_answered_when_it_cannot_be_recorded(bench: InProcessReceiver, body: bytes, answer: Any) -> None:
     bench.open_store = unavailable
-    assert bench.ask(PUBLISHED_PING, signature=sign(PUBLISHED_PING)).status == 200
+    answered = bench.ask(body, signature=sign(body))
+    assert (answered.status, answered.json()) == (200, answer)
 
 
 def test_a_validation_code_is_returned_and_stored(bench: InProcessReceiver) -> None:
@@ -100,12 +102,6 @@ def test_a_validation_code_is_returned_only_to_a_signed_ping(bench: InProcessRec
     assert CODE.encode() not in answered.body
 
 
-def test_a_validation_code_is_returned_when_it_cannot_be_stored(bench: InProcessReceiver) -> None:
-    bench.open_store = unavailable
-    answered = bench.ask(VALIDATION_PING, signature=sign(VALIDATION_PING))
-    assert (answered.status, answered.json()) == (200, {"validation_code": CODE})
-
-
 def test_with_asynchronous_validation_the_code_is_stored_and_not_returned(bench: InProcessReceiver) -> None:
     bench.connections["toggl_default"] = ReceivingConnection("toggl_default", (SECRET,), echo_validation=False)
     answered = bench.ask(VALIDATION_PING, signature=sign(VALIDATION_PING))
@@ -119,15 +115,10 @@ def test_with_asynchronous_validation_the_code_is_stored_and_not_returned(bench:
     "path",
     [
         "/",
-        "",
-        "/toggl",
-        "/toggl/webhooks",
         "/toggl/webhooks/",
         "/toggl/webhooks/other",
-        "/toggl/webhooks/toggl_default/",
         "/toggl/webhooks/toggl_default/x",
         "/toggl/webhooks/Toggl_default",
-        "/toggl/webhooks/../toggl_default",
         "/webhooks/toggl_default\x00",
     ],
 )
@@ -172,8 +163,7 @@ def test_a_refused_delivery_is_not_stored_but_its_reason_is(
     assert (kept.refused.outcome, kept.refused.times) == (answered.json()["refused"], 1)
 
 
-def test_outcomes_are_stored_after_a_period(tmp_path: Path) -> None:
-    bench = InProcessReceiver(tmp_path / "events.sqlite", outcome_period=0.01)
+async def test_outcomes_are_stored_after_a_period(tmp_path: Path) -> None:
     expected = {"received/toggl_default/stored": 1, "received/toggl_default/duplicate": 1}
 
     def samples() -> dict[str, float]:
@@ -181,29 +171,29 @@ def test_outcomes_are_stored_after_a_period(tmp_path: Path) -> None:
             found = store.activity_log.list_measurements("received/", datetime(2020, 1, 1, tzinfo=timezone.utc))
         return {sample.name: sample.value for sample in found}
 
-    async def scenario() -> None:
+    async with InProcessReceiver(tmp_path / "events.sqlite", outcome_period=0.01) as bench:
         for _ in range(2):
-            await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+            await bench.post(STARTED_ENTRY)
         await until(lambda: samples() == expected)
 
-    bench.run(scenario)
+
+async def status_of(bench: InProcessReceiver, error: Exception, *headers: tuple[bytes, bytes]) -> int:
+    """Return how a request is answered whose body cannot be read."""
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        raise error
+
+    async def send(message: Any) -> None:
+        statuses.append(message.get("status"))
+
+    scope = {"type": "http", "method": "POST", "path": "/webhooks/toggl_default", "headers": headers}
+    await bench.receiver(scope, receive, send)
+    return statuses[0]
 
 
-def test_the_body_of_an_unsigned_delivery_is_not_read(bench: InProcessReceiver) -> None:
-    async def scenario() -> None:
-        async def receive() -> dict[str, Any]:
-            raise AssertionError("the body was asked for")
-
-        statuses: list[int] = []
-
-        async def send(message: Any) -> None:
-            statuses.append(message.get("status"))
-
-        scope = {"type": "http", "method": "POST", "path": "/webhooks/toggl_default", "headers": []}
-        await bench.receiver(scope, receive, send)
-        assert statuses[0] == 401
-
-    bench.run(scenario)
+async def test_the_body_of_an_unsigned_delivery_is_not_read(bench: InProcessReceiver) -> None:
+    assert await status_of(bench, AssertionError("the body was asked for")) == 401
 
 
 def test_a_body_in_chunks_is_verified_as_a_whole(bench: InProcessReceiver) -> None:
@@ -220,8 +210,6 @@ def test_a_sender_that_disconnects_is_not_answered(bench: InProcessReceiver) -> 
     "changes",
     [
         {"event_id": 0},
-        {"event_id": 10**100},
-        {"payload": None},
         {"payload": [1, 2]},
         {"metadata": {"model": "unheard_of", "action": "exploded"}},
         {"timestamp": "2001-01-01T00:00:00Z"},
@@ -234,58 +222,43 @@ def test_a_signed_event_with_unusual_values_is_stored(bench: InProcessReceiver, 
     assert bench.ask(body, signature=sign(body)).status == 200
     (stored,) = bench.stored()
     assert stored.event.body == body
-    assert stored.event.anomaly or changes == {"payload": None} or "event_id" in changes or "subscription_id" in changes
+    assert stored.event.anomaly
 
 
-def test_a_new_secret_is_accepted_at_once_although_the_connection_is_cached(bench: InProcessReceiver) -> None:
-    async def scenario() -> None:
-        assert (await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 200
+async def test_a_new_secret_is_accepted_at_once_although_the_connection_is_cached(bench: InProcessReceiver) -> None:
+    async with bench:
+        assert (await bench.post(STARTED_ENTRY)).status == 200
         bench.connections["toggl_default"] = ReceivingConnection("toggl_default", ("brand-new", SECRET))
-        body = event_body(2)
-        assert (await send_request(bench.receiver, body, signature=sign(body, "brand-new"))).status == 200
-        assert (await send_request(bench.receiver, event_body(3), signature=sign(body, "brand-new"))).status == 401
-
-    bench.run(scenario)
+        assert (await bench.post(event_body(2), "brand-new")).status == 200
+        assert (await bench.post(event_body(3), "another")).status == 401
 
 
-def test_many_wrong_signatures_cause_few_lookups_and_do_not_block_right_ones(tmp_path: Path) -> None:
-    bench = InProcessReceiver(tmp_path / "events.sqlite", lookup_pause=0.2)
-
-    async def scenario() -> None:
-        wrong = [send_request(bench.receiver, STARTED_ENTRY, signature=sign(b"")) for _ in range(500)]
-        flood = asyncio.gather(*wrong)
+async def test_many_wrong_signatures_cause_few_lookups_and_do_not_block_right_ones(tmp_path: Path) -> None:
+    async with InProcessReceiver(tmp_path / "events.sqlite", lookup_pause=0.2) as bench:
+        flood = asyncio.gather(*(bench.post(STARTED_ENTRY, "another") for _ in range(500)))
         for number in range(50):
-            body = event_body(100 + number)
-            assert (await send_request(bench.receiver, body, signature=sign(body))).status == 200
+            assert (await bench.post(event_body(100 + number))).status == 200
         assert {answered.status for answered in await flood} == {401}
-
-    bench.run(scenario)
     assert len(bench.looked_up) <= 4
 
 
-def test_bodies_with_wrong_signatures_have_a_memory_limit(tmp_path: Path) -> None:
-    bench = InProcessReceiver(tmp_path / "events.sqlite", lookup_pause=0.1, max_unverified_bytes=100_000)
-    body = b"x" * 10_000
-
-    async def scenario() -> list[AsgiResponse]:
-        await send_request(bench.receiver, body, signature=sign(b""))
-        return await asyncio.gather(*(send_request(bench.receiver, body, signature=sign(b"")) for _ in range(30)))
-
-    statuses = [answered.status for answered in bench.run(scenario)]
+async def test_bodies_with_wrong_signatures_have_a_memory_limit(tmp_path: Path) -> None:
+    limits = {"lookup_pause": 0.1, "max_unverified_bytes": 100_000}
+    async with InProcessReceiver(tmp_path / "events.sqlite", **limits) as bench:
+        await bench.post(b"x" * 10_000, "another")
+        answers = await asyncio.gather(*(bench.post(b"x" * 10_000, "another") for _ in range(30)))
+    statuses = [answered.status for answered in answers]
     assert (statuses.count(401), statuses.count(503)) == (10, 20)
 
 
-def test_a_store_that_is_down_is_503_and_opened_again(bench: InProcessReceiver) -> None:
+async def test_a_store_that_is_down_is_503_and_opened_again(bench: InProcessReceiver) -> None:
     working, bench.open_store = bench.open_store, unavailable
-
-    async def scenario() -> None:
-        answered = await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+    async with bench:
+        answered = await bench.post(STARTED_ENTRY)
         assert answered.status == 503
         assert int(answered.headers["retry-after"]) > 0
         bench.open_store = working
-        assert (await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 200
-
-    bench.run(scenario)
+        assert (await bench.post(STARTED_ENTRY)).status == 200
 
 
 def test_an_unexpected_error_of_the_store_is_503_without_its_text(bench: InProcessReceiver) -> None:
@@ -300,19 +273,8 @@ def test_an_unexpected_error_of_the_store_is_503_without_its_text(bench: InProce
     assert any("ZeroDivisionError" in line for line in lines)
 
 
-def test_an_unexpected_error_of_the_handler_is_503(bench: InProcessReceiver) -> None:
-    async def receive() -> dict[str, Any]:
-        raise ZeroDivisionError
-
-    statuses: list[int] = []
-
-    async def send(message: Any) -> None:
-        statuses.append(message.get("status"))
-
-    headers = [(HEADER.lower().encode(), sign(b"").encode())]
-    scope = {"type": "http", "method": "POST", "path": "/webhooks/toggl_default", "headers": headers}
-    asyncio.run(bench.receiver(scope, receive, send))
-    assert statuses[0] == 503
+async def test_an_unexpected_error_of_the_handler_is_503(bench: InProcessReceiver) -> None:
+    assert await status_of(bench, ZeroDivisionError(), (HEADER.lower().encode(), sign(b"").encode())) == 503
 
 
 def test_the_health_path_is_answered_without_a_lookup(bench: InProcessReceiver) -> None:
@@ -321,55 +283,36 @@ def test_the_health_path_is_answered_without_a_lookup(bench: InProcessReceiver) 
     assert bench.looked_up == []
 
 
-def test_outcomes_are_logged_in_one_line_without_secrets_and_payloads(
+async def test_outcomes_are_logged_in_one_line_without_secrets_and_payloads(
     bench: InProcessReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario() -> None:
-        await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
-        await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
-        await send_request(bench.receiver, VALIDATION_PING, signature=sign(VALIDATION_PING))
-        for _ in range(100):
-            await send_request(bench.receiver, STARTED_ENTRY)
-        await send_request(bench.receiver, STARTED_ENTRY, signature=sign(b""))
-        await send_request(bench.receiver, b"{", signature=sign(b"{"))
-        await send_request(bench.receiver, path="/toggl/webhooks/\nother")
-
     with caplog.at_level(logging.INFO), all_logs() as lines:
-        bench.run(scenario)
+        async with bench:
+            for body in (STARTED_ENTRY, STARTED_ENTRY, VALIDATION_PING, b"{"):
+                await bench.post(body)
+            for _ in range(100):
+                await send_request(bench.receiver, STARTED_ENTRY)
+            await bench.post(STARTED_ENTRY, "another")
+            await send_request(bench.receiver, path="/toggl/webhooks/\nother")
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
-    assert [
-        word
-        for word in ("1 stored", "1 duplicate", "1 ping", "100 unsigned", "1 malformed", "1 unknown_connection")
-        if word not in line
-    ] == []
+    counted = ("1 stored", "1 duplicate", "1 ping", "100 unsigned", "1 malformed", "1 unknown_connection")
+    assert [words for words in counted if words not in line] == []
     text = "\n".join(lines)
     assert not [word for word in (SECRET, PREVIOUS_SECRET, CODE, "TrackExtension", sign(STARTED_ENTRY)) if word in text]
     assert "\nother" not in text
 
 
-def send_all(bench: InProcessReceiver, deliveries: list[Delivery]) -> list[AsgiResponse]:
-    """Send deliveries, 200 at a time."""
-    name = HEADER.lower().encode()
-
-    async def scenario() -> list[AsgiResponse]:
-        answers: list[AsgiResponse] = []
-        for start in range(0, len(deliveries), 200):
-            together = deliveries[start : start + 200]
-            headers = [[(name, value) for value in one.signatures] for one in together]
-            asked = [
-                send_request(bench.receiver, one.body, headers=own) for one, own in zip(together, headers, strict=True)
-            ]
-            answers += await asyncio.gather(*asked)
-        return answers
-
-    answers: list[AsgiResponse] = bench.run(scenario)
-    return answers
-
-
-def test_no_mutated_delivery_causes_a_5xx_and_no_unsigned_byte_is_stored(bench: InProcessReceiver) -> None:
-    chance = random.Random(20260310)
+async def test_no_mutated_delivery_causes_a_5xx_and_no_unsigned_byte_is_stored(bench: InProcessReceiver) -> None:
+    chance, name = random.Random(20260310), HEADER.lower().encode()
     deliveries = [mutate_delivery(chance) for _ in range(3_000)]
-    answers = send_all(bench, deliveries)
+
+    async def send(one: Delivery) -> AsgiResponse:
+        return await send_request(bench.receiver, one.body, headers=[(name, value) for value in one.signatures])
+
+    answers: list[AsgiResponse] = []
+    async with bench:
+        for start in range(0, len(deliveries), 200):
+            answers += await asyncio.gather(*map(send, deliveries[start : start + 200]))
     assert {answered.status for answered in answers} <= {200, 400, 401}
     for one, answered in zip(deliveries, answers, strict=True):
         assert one.signed or answered.status in (400, 401), one

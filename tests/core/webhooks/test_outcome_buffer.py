@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 
 import pytest
@@ -12,6 +12,8 @@ from support.waiting import until
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.events.activity_log import DeliveryCounts, RefusedDelivery
 from airflow_provider_toggl.core.webhooks.outcome_buffer import MAX_REASONS, PERIODS_PER_LOG_LINE, OutcomeBuffer
+
+pytestmark = pytest.mark.anyio
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 Saved = list[Mapping[str, DeliveryCounts]]
@@ -30,72 +32,27 @@ class Clock:
     def sleep(self, seconds: float) -> None: ...
 
 
-def run(
-    scenario: Callable[[OutcomeBuffer, Saved], Awaitable[None]], *, period: float = 60.0, clock: Clock | None = None
-) -> Saved:
+def build(*, period: float = 60.0, step: float = 0.0) -> tuple[OutcomeBuffer, Saved]:
     saved: Saved = []
 
     async def save(received: Mapping[str, DeliveryCounts]) -> None:
         saved.append(received)
 
-    async def main() -> None:
-        await scenario(OutcomeBuffer(save, clock or Clock(), period=period), saved)
-
-    asyncio.run(main())
-    return saved
+    return OutcomeBuffer(save, Clock(step), period=period), saved
 
 
-async def record_and_flush(buffer: OutcomeBuffer, _: Saved) -> None:
-    for size in (10, 20):
-        buffer.record("unsigned", "No signature.", conn_id="mine", size=size)
-    buffer.record("stored", conn_id="mine")
-    buffer.record("unknown_connection", "No such path.")
-    await buffer.flush()
-    await buffer.flush()
-
-
-def test_a_flush_saves_the_outcomes_of_each_connection_and_counts_refusals_of_one_reason_together() -> None:
+async def test_a_flush_saves_counts_and_logs_the_outcomes(caplog: pytest.LogCaptureFixture) -> None:
+    buffer, saved = build()
+    with caplog.at_level(logging.INFO), recording() as recorder:
+        for size in (10, 20):
+            buffer.record("unsigned", "No signature.", conn_id="mine", size=size)
+        buffer.record("stored", conn_id="mine")
+        buffer.record("unknown_connection", "No such path.")
+        await buffer.flush()
+        await buffer.flush()
     refused = RefusedDelivery("mine", "unsigned", "No signature.", 2, EPOCH, EPOCH, 20)
     received = DeliveryCounts(EPOCH, {("mine", "unsigned"): 2, ("mine", "stored"): 1}, (refused,))
-    assert run(record_and_flush) == [{"mine": received}]
-
-
-def test_a_flush_waits_for_a_save_that_a_period_has_begun() -> None:
-    events: list[str] = []
-
-    async def main() -> None:
-        begun, may_end = asyncio.Event(), asyncio.Event()
-
-        async def save(_: Mapping[str, DeliveryCounts]) -> None:
-            events.append("begun")
-            begun.set()
-            await may_end.wait()
-            events.append("saved")
-
-        buffer = OutcomeBuffer(save, Clock(), period=0.001)
-        buffer.record("stored", conn_id="mine")
-        await begun.wait()
-        asyncio.get_running_loop().call_later(0.01, may_end.set)
-        await buffer.flush()
-        events.append("flushed")
-
-    asyncio.run(main())
-    assert events == ["begun", "saved", "flushed"]
-
-
-def test_a_refusal_has_the_times_of_its_first_and_last_delivery() -> None:
-    async def scenario(buffer: OutcomeBuffer, _: Saved) -> None:
-        for _ in range(3):
-            buffer.record("unsigned", "No signature.", conn_id="mine")
-        await buffer.flush()
-
-    (refused,) = run(scenario, clock=Clock(step=1.0))[0]["mine"].refused
-    assert [refused.first_at.timestamp(), refused.last_at.timestamp(), refused.times] == [0, 2, 3]
-
-
-def test_a_flush_sends_metrics_and_logs_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO), recording() as recorder:
-        run(record_and_flush)
+    assert saved == [{"mine": received}]
     expected = [({"outcome": "unsigned"}, 2), ({"outcome": "stored"}, 1), ({"outcome": "unknown_connection"}, 1)]
     assert recorder.of(metrics.DELIVERIES) == expected
     assert [record.getMessage() for record in caplog.records] == [
@@ -103,26 +60,52 @@ def test_a_flush_sends_metrics_and_logs_one_line(caplog: pytest.LogCaptureFixtur
     ]
 
 
-def test_reasons_over_the_limit_are_dropped_but_counted() -> None:
-    async def scenario(buffer: OutcomeBuffer, _: Saved) -> None:
-        for number in range(1000):
-            buffer.record("malformed", f"reason {number}", conn_id="mine")
-        await buffer.flush()
+async def test_a_flush_waits_for_a_save_that_a_period_has_begun() -> None:
+    events: list[str] = []
+    begun, may_end = asyncio.Event(), asyncio.Event()
 
-    received = run(scenario)[0]["mine"]
+    async def save(_: Mapping[str, DeliveryCounts]) -> None:
+        events.append("begun")
+        begun.set()
+        await may_end.wait()
+        events.append("saved")
+
+    buffer = OutcomeBuffer(save, Clock(), period=0.001)
+    buffer.record("stored", conn_id="mine")
+    await begun.wait()
+    asyncio.get_running_loop().call_later(0.01, may_end.set)
+    await buffer.flush()
+    events.append("flushed")
+    assert events == ["begun", "saved", "flushed"]
+
+
+async def test_a_refusal_has_the_times_of_its_first_and_last_delivery() -> None:
+    buffer, saved = build(step=1.0)
+    for _ in range(3):
+        buffer.record("unsigned", "No signature.", conn_id="mine")
+    await buffer.flush()
+    (refused,) = saved[0]["mine"].refused
+    assert [refused.first_at.timestamp(), refused.last_at.timestamp(), refused.times] == [0, 2, 3]
+
+
+async def test_reasons_over_the_limit_are_dropped_but_counted() -> None:
+    buffer, saved = build()
+    for number in range(1000):
+        buffer.record("malformed", f"reason {number}", conn_id="mine")
+    await buffer.flush()
+    received = saved[0]["mine"]
     assert (len(received.refused), received.counts) == (MAX_REASONS, {("mine", "malformed"): 1000})
 
 
-def test_outcomes_are_saved_after_a_period_and_logged_after_several(caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario(buffer: OutcomeBuffer, saved: Saved) -> None:
+async def test_outcomes_are_saved_after_a_period_and_logged_after_several(caplog: pytest.LogCaptureFixture) -> None:
+    buffer, saved = build(period=0.01)
+    with caplog.at_level(logging.INFO):
         buffer.record("stored", conn_id="mine")
         await until(lambda: saved)
         assert not caplog.records
         buffer.record("stored", conn_id="mine")
         await until(lambda: caplog.records)
-        await asyncio.sleep(0.01 * PERIODS_PER_LOG_LINE * 3)  # nothing more may follow
-
-    with caplog.at_level(logging.INFO):
-        saved = run(scenario, period=0.01)
+    assert buffer._timer is None  # nothing more follows
+    assert buffer._periods == PERIODS_PER_LOG_LINE
     assert len(saved) == 2
     assert [record.getMessage() for record in caplog.records] == ["Deliveries: 2 stored"]

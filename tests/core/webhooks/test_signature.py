@@ -44,21 +44,16 @@ def test_a_request_without_the_header_is_unsigned() -> None:
     "values",
     [
         [RIGHT, RIGHT],
-        [""],
         ["sha1=" + "0" * 40],
         [RIGHT.removeprefix("sha256=")],
         [RIGHT.replace("sha256", "SHA256")],
         [RIGHT + "0"],
         [RIGHT[:-1] + "g"],
-        [RIGHT + ", " + RIGHT],
         [RIGHT + "\n"],
         [RIGHT + "\u00a0"],
         ["\v" + RIGHT],
         [RIGHT.replace("=", "= ")],
-        [RIGHT[:20] + " " + RIGHT[20:]],
-        [" ", "\t"],
         [("sha256=" + "é" * 64)],
-        [("sha256=" + "é" * 64).encode()],
         ["sha256=" + "٣" * 64],
         [b"sha256=" + b"\xff" * 64],
         ["\ud800" * 71],
@@ -83,11 +78,8 @@ def test_another_body_or_another_secret_is_a_wrong_signature(body: bytes, secret
     assert not verifies(secrets, body, [RIGHT])
 
 
-def test_an_empty_secret_verifies_nothing() -> None:
+def test_an_empty_secret_and_half_a_surrogate_pair_verify_nothing() -> None:
     assert not verifies(("", ""), BODY, [sign(BODY, "")])
-
-
-def test_a_secret_with_half_a_surrogate_pair_matches_nothing() -> None:
     assert not is_signed(["\ud800"], BODY, bytes(32))
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +27,7 @@ from support.deliveries import (
     send_request,
     sign,
 )
+from support.event_stores import open_sqlite
 from support.processes import end_session
 from support.waiting import wait_until
 
@@ -268,13 +269,6 @@ class ReceiverThread:
         await self._app.receiver(scope, receive, send)
 
 
-def open_sqlite(path: Path) -> SqliteEventStore:
-    """Open an event store, with its tables."""
-    store = SqliteEventStore(path)
-    store.prepare()
-    return store
-
-
 class InProcessReceiver:
     """A receiver of one connection without HTTP; records the connections and stores that it asked for."""
 
@@ -301,21 +295,24 @@ class InProcessReceiver:
         self.opened.append(store)
         return self.open_store()
 
-    def run(self, scenario: Callable[[], Awaitable[Any]]) -> Any:
-        """Run a coroutine in an event loop of its own, and shut the receiver down afterwards."""
+    async def __aenter__(self) -> InProcessReceiver:
+        return self
 
-        async def main() -> Any:
-            try:
-                return await scenario()
-            finally:
-                await send_lifespan(self.receiver, "lifespan.shutdown")
+    async def __aexit__(self, *_: object) -> None:
+        await send_lifespan(self.receiver, "lifespan.shutdown")
 
-        return asyncio.run(main())
+    async def post(self, body: bytes, secret: str = SECRET, **options: Any) -> AsgiResponse:
+        """Send one delivery, signed with a secret."""
+        return await send_request(self.receiver, body, signature=sign(body, secret), **options)
 
     def ask(self, *args: Any, **options: Any) -> AsgiResponse:
-        """Send one request."""
-        answered: AsgiResponse = self.run(lambda: send_request(self.receiver, *args, **options))
-        return answered
+        """Send one request, in an event loop of its own, and shut the receiver down afterwards."""
+
+        async def main() -> AsgiResponse:
+            async with self:
+                return await send_request(self.receiver, *args, **options)
+
+        return asyncio.run(main())
 
     def stored(self) -> list[StoredEvent]:
         if not self.path.exists():

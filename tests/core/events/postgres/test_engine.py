@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
-from support.event_stores import new_event
+from support.event_stores import new_event, waiting_in_thread
 from support.servers.postgres import PostgresServer
 
 from airflow_provider_toggl.core.errors import EventStoreDamaged, EventStoreUnavailable
 from airflow_provider_toggl.core.events.model import Appended
+from airflow_provider_toggl.core.events.postgres import engine
 from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
 
 
@@ -102,28 +103,25 @@ def test_a_writer_that_holds_the_counter_for_too_long_is_reported(
     assert store.append([new_event(1)]) == [Appended(1, False)]
 
 
-def test_a_lost_notification_delays_only(postgres: PostgresServer, store: PostgresEventStore, schema: str) -> None:
-    with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(store.wait, 0, 30)
-        time.sleep(0.1)
-        with psycopg.connect(postgres.dsn) as db:
-            db.execute(
-                f"insert into {schema}.events (seq, event_key, subscription_id, event_id, conn_id, received_at,"
-                " body_crc32, body) values (1, 'k', '1', '1', 'c', 0, 0, '')"
-            )
+def test_a_lost_notification_delays_only(
+    postgres: PostgresServer, store: PostgresEventStore, schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "POLL_SECONDS", 0.1)
+    with waiting_in_thread(store, 0) as waiting:
+        postgres.execute(
+            f"insert into {schema}.events (seq, event_key, subscription_id, event_id, conn_id, received_at,"
+            " body_crc32, body) values (1, 'k', '1', '1', 'c', 0, 0, '')"
+        )
         assert waiting.result(30)
 
 
-@pytest.mark.parametrize("hint", ["", "rubbish", "9" * 30, "-5", "²"])
-def test_a_notification_of_somebody_else_harms_nothing(
-    postgres: PostgresServer, store: PostgresEventStore, schema: str, hint: str
-) -> None:
-    with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(store.wait, 5, 0.5)
-        time.sleep(0.1)
-        with psycopg.connect(postgres.dsn, autocommit=True) as db:
-            db.execute("select pg_notify(%s, %s)", (schema, hint))
-        assert waiting.result(30) is hint.startswith("9")
+def test_a_notification_of_somebody_else_harms_nothing(postgres: PostgresServer, store: PostgresEventStore) -> None:
+    with psycopg.connect(postgres.dsn, autocommit=True) as db:
+        for hints, found in ((("", "rubbish", "-5", "²", "5"), False), (("9" * 30,), True)):
+            with waiting_in_thread(store, 5, 0.5) as waiting:
+                for hint in hints:
+                    db.execute("select pg_notify(%s, %s)", (store.schema, hint))
+                assert waiting.result(30) is found
 
 
 def test_a_table_that_is_removed_is_reported(postgres: PostgresServer, store: PostgresEventStore, schema: str) -> None:
