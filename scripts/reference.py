@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
+import json
 import os
 import re
 import tempfile
@@ -21,9 +22,12 @@ os.environ.setdefault("AIRFLOW_HOME", str(Path(__file__).resolve().parents[1] / 
 
 from airflow_provider_toggl.cli.commands import COMMANDS
 from airflow_provider_toggl.core import errors, metrics
+from airflow_provider_toggl.core.databases import faults
+from airflow_provider_toggl.core.errors import DatabaseFault
 from airflow_provider_toggl.core.log_fields import FIELDS
 from airflow_provider_toggl.core.operate.problems import PROBLEMS
 from airflow_provider_toggl.get_provider_info import get_provider_info
+from airflow_provider_toggl.sandbox.settings import Settings
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -104,12 +108,24 @@ def pages() -> dict[str, str]:
             f"All are in `{PACKAGE}.core.errors`. [Errors and what to do](../errors.md) has them in one table, with "
             "what is odd in Toggl's data and no error.",
             *(_error(error) for error in error_classes()),
+            "## Codes of databases",
+            "The codes that an engine's errors have, by the fault that they mean. "
+            "[Why a database refused](../errors.md#why-a-database-refused) says what to do.",
+            _database_codes(),
         ),
         "reference/problems.md": _join(
             "Problems",
             "What `airflow toggl doctor`, `airflow toggl status` and the page in the UI report, by check. "
             "[Find out what is wrong](../doctor.md) says what each check does.",
             *(_problems(check) for check in PROBLEMS),
+        ),
+        "reference/sandbox.md": _join(
+            "Settings of the sandbox",
+            "[The sandbox](../sandbox.md#settings) says how to change them. The meaning of a true-or-false setting is "
+            "what happens when it is true. The source says where the default comes from: **documented** by Toggl, or "
+            "**observed** in recorded answers or by authors of clients. The others are invented; a client should work "
+            "with every value of these.",
+            _sandbox_settings(),
         ),
     }
 
@@ -255,6 +271,29 @@ def documented_errors() -> dict[str, tuple[str, str]]:
 def _problems(check: str) -> str:
     rows = [(f"`{one.name}`", one.status.value, one.meaning, one.fix) for one in PROBLEMS[check]]
     return _join_parts(f"## {check}", _table(("Problem", "Status", "Meaning", "Fix"), rows))
+
+
+def _database_codes() -> str:
+    rows = []
+    for fault in DatabaseFault:
+        if fault is DatabaseFault.OTHER:
+            continue
+        cells = []
+        for table in (faults.POSTGRES, faults.MYSQL, faults.SQLITE):
+            codes = sorted(str(code) for code, meant in table.items() if meant is fault)  # type: ignore[attr-defined]
+            cells.append(", ".join(f"class {code}" if len(code) == 2 else code for code in codes))
+        rows.append((fault.value, *cells, "by its text" if fault in faults.DUCKDB.values() else ""))
+    return _table(("Fault", "PostgreSQL (SQLSTATE)", "MySQL, MariaDB", "SQLite", "DuckDB"), rows)
+
+
+def _sandbox_settings() -> str:
+    described = re.findall(r"((?:^ +#: .+\n)+) +(\w+): ", inspect.getsource(Settings), re.MULTILINE)
+    words = {name: " ".join(re.sub(r"(?m)^ +#: ", "", comment).split()) for comment, name in described}
+    rows = []
+    for name, default in Settings().as_dict().items():
+        meaning, _, source = words.get(name, "").partition(" Source: ")
+        rows.append((f"`{name}`", f"`{json.dumps(default)}`", meaning, source.removesuffix(".")))
+    return _table(("Setting", "Default", "Meaning", "Source"), rows)
 
 
 def _metrics() -> Iterator[str]:

@@ -23,152 +23,172 @@ class SettingError(ValueError):
 class Settings:
     """The settings.
 
-    Those under "invented" stand for behaviour that Toggl does not document; a client should work with any of their
-    values.
+    The comment above a setting is its row in the reference: what it means when it is true, and where its default comes
+    from. Without a source the default is invented, because Toggl does not document it.
     """
 
+    #: The organization's plan: `free`, `starter`, `premium` or `enterprise`. Source: documented.
     plan: Plan = "free"
-    #: Requests per window; None: those of the plan. Must be more than 0.
+    #: Requests per window in the organization lane; `null`: 30, 240, 600 by plan (enterprise: 10,000). Source:
+    #: documented; enterprise invented.
     organization_quota: int | None = None
+    #: Requests per window in the user lane; `null`: 30. Source: documented.
     user_quota: int | None = None
-    #: False: no quota at all (no 402, no headers).
+    #: The quota is enforced; false: requests are counted, never refused, and answers lack its headers. Source:
+    #: documented.
     quota_enforced: bool = True
+    #: Length of a quota window in seconds. Source: documented.
     quota_window_seconds: float = 3600.0
-    #: "fixed": the first request opens a window that ends as a whole; "sliding": each request leaves it by itself.
+    #: A window is `fixed`, from the first request to its end, or `sliding`: each request counts for one window. Source:
+    #: documented as both.
     quota_kind: Literal["fixed", "sliding"] = "fixed"
-    #: Leaky bucket per token and address: requests per second (0: no limit), and its capacity.
+    #: Requests per second of the leaky bucket; 0: no limit. Source: documented as the safe pace.
     bucket_rate: float = 1.0
+    #: Capacity of the leaky bucket.
     bucket_capacity: float = 1.0
+    #: A leaky bucket per token and address is enforced. Source: documented; off for convenience.
     bucket_enforced: bool = False
-    #: Most rows of a report page.
+    #: Largest page of the detailed report.
     largest_page_size: int = 1000
-    #: Most days of a report (observed).
+    #: Most days in a report. Source: observed.
     report_range_days: int = 365
 
-    # Invented: Toggl documents none of these.
-    #: Time entries that reports show to users who are not administrators: their "own", or "all".
+    #: Entries that reports show to non-administrators: their `own`, or `all`.
     report_shows_members: Literal["own", "all"] = "own"
-    #: On the free plan, reports and /me/time_entries leave out entries that started earlier; None: no limit.
+    #: Free plan: entries that started more days ago are hidden in reports and below `/me`; `null`: no limit.
     retention_days: int | None = None
-    #: Whether workspace and organization have max_data_retention_days (0: no limit).
+    #: Workspace and organization have `max_data_retention_days` (0: no limit). Source: documented; values invented.
     retention_reported: bool = False
-    #: Whether reports filter by time_entry_ids, or ignore it (documented as kept for v2 only).
+    #: Reports `filter` by `time_entry_ids`, or `ignore` it and answer the whole range. Source: documented as kept for
+    #: v2.
     report_time_entry_ids: Literal["filter", "ignore"] = "filter"
-    #: For a page_size above the largest: "cap" it, or "refuse" it with 400.
+    #: A `page_size` above the largest: `cap` it, or `refuse` it with 400.
     page_size_over_largest: Literal["cap", "refuse"] = "cap"
-    #: "difference": 1 January to 1 January of the next year is 365 days; "inclusive": it is 366.
+    #: Whether both ends count: 1 January to 1 January of the next year is 365 days (`difference`) or 366 (`inclusive`).
     report_range_counts: Literal["difference", "inclusive"] = "difference"
+    #: Reports have running entries.
     report_includes_running: bool = True
-    #: Whether reports have "" instead of null for a missing description (null in v9).
+    #: No description is `""` in reports; false: null, as in v9.
     report_no_description_is_empty: bool = False
-    #: seconds of a running entry in reports: "negative" as in v9, or "elapsed" until now.
+    #: `seconds` of a running entry in reports: `negative` as v9's duration, or `elapsed`.
     report_running_seconds: Literal["negative", "elapsed"] = "negative"
-    #: Rounding 0 with rounding minutes: to the "nearest" (v9's workspace), or "none" (the text of shared reports).
+    #: Rounding 0 with rounding minutes: to the `nearest` (v9's workspace) or `none` (shared reports). Source:
+    #: documented as both.
     report_rounding_zero: Literal["nearest", "none"] = "nearest"
-    #: start and stop in reports: in the zone of the token's owner (recorded), or in UTC.
+    #: `start` and `stop` in reports: in the token owner's zone (`user`), or `utc`. Source: observed.
     report_times: Literal["user", "utc"] = "user"
-    #: Whether summaries return ids of time entries on request.
+    #: Summaries give `ids` of time entries on request. Source: documented.
     summary_gives_ids: bool = True
-    #: Where "ids" is: in the sub-groups, in the groups, or in both.
+    #: Where `ids` of a summary are: `sub_groups`, `groups` or `both`. Source: invented; definitions have both.
     summary_ids_where: Literal["sub_groups", "groups", "both"] = "sub_groups"
-    #: at of v9 time entries: microseconds with Z (December 2024), or whole seconds with +00:00 together with
-    #: "permissions": null (April 2024).
+    #: `at` of time entries: `micros` with `Z` (December 2024), or `seconds` with `+00:00` and `permissions` null (April
+    #: 2024). Source: observed, both.
     v9_at: Literal["micros", "seconds"] = "micros"
-    #: duration of a running entry in v9: minus its unix start (recorded), or -1 (preferred by the documentation).
+    #: `duration` of a running entry in v9: minus its start, or `minus_one`. Source: observed; -1 documented.
     running_duration: Literal["minus_start", "minus_one"] = "minus_start"
-    #: tags and tag_ids of an entry without tags: [] (recorded) or null.
+    #: No tags of an entry, when read: `empty` (`[]`) or `null`. Source: observed; null documented.
     no_tags: Literal["empty", "null"] = "empty"
+    #: `/me/time_entries/current` when nothing runs: `null` or `404`. Source: observed; 404 documented.
     current_when_idle: Literal["null", "404"] = "null"
+    #: A wrong token: 401 with no body, or 403. Source: 401 observed, 403 documented.
     wrong_token_status: Literal[401, 403] = 401
-    #: Whether the deletion of a tag changes the at of its entries (observed: no).
+    #: Deleting a tag moves `at` of its entries. Source: observed.
     tag_deletion_moves_at: bool = False
-    #: Whether the deletion of a task changes the at of its entries.
+    #: Deleting a task moves `at` of its entries.
     task_deletion_moves_at: bool = True
-    #: Whether the deletion of a project changes the at of the entries that stay without one.
+    #: Deleting a project moves `at` of its remaining entries.
     project_deletion_moves_at: bool = True
-    #: Whether the deletion of a client changes the at of its projects.
+    #: Deleting a client moves `at` of its projects.
     client_deletion_moves_at: bool = True
-    #: Whether a listed deleted client has server_deleted_at (absent from the definition).
+    #: A listed deleted client has `server_deleted_at`. Source: invented; absent from the definition.
     clients_report_deletion: bool = True
-    #: Whether created_with is required for a new time entry (documented).
+    #: An entry without `created_with` is refused. Source: documented.
     created_with_needed: bool = True
-    #: Days back that since and start_date of /me/time_entries reach.
+    #: How many days back `since` and `start_date` of `/me/time_entries` reach. Source: observed for `start_date`.
     me_entries_horizon_days: int = 90
-    #: Days back that /me/time_entries reaches without parameters (recorded: at least 15).
+    #: How many days back `/me/time_entries` goes without parameters. Source: observed: at least 15.
     me_entries_default_days: int = 90
-    #: Whether a billable entry on the free plan gets a 402 (the text is in Toggl's apps; the status is a guess).
+    #: A billable entry is a 402 on the free plan (the text is in Toggl's apps).
     billable_needs_paid_plan: bool = True
-    #: Whether POST of tasks on the free plan gets a 402.
+    #: A new task is a 402 on the free plan.
     tasks_need_paid_plan: bool = True
+    #: Largest page of tags.
     tags_largest_per_page: int = 200
-    #: Whether answers have the keys of the definitions of 2026 that recordings of 2024 lack.
+    #: Answers have keys of the definitions of 2026 that the recordings of 2024 lack. Source: documented.
     newer_keys: bool = True
-    #: Whether GET /workspaces/{id}/users lists removed users, unmarked, unless exclude_deleted is given.
+    #: `/workspaces/{id}/users` has those who left, unmarked, unless `exclude_deleted`. Source: documented by that
+    #: parameter.
     users_list_deleted: bool = True
-    #: Whether report filters of paid plans (billable, durations) get a 402 on the free plan.
+    #: Filters of reports by `billable` and duration are a 402 on the free plan. Source: documented as premium; status
+    #: invented.
     report_paid_filters_refused: bool = True
-    #: Page size of the lists of reports (filters/*, search/*); documented for projects only.
+    #: Rows of a page of `filters/…` and `search/…` of reports. Source: documented for projects; others invented.
     report_lists_page_size: int = 201
-    #: Whether GET /me/quota itself counts against the user's quota.
+    #: `GET /me/quota` costs a request.
     quota_request_counts: bool = True
-    #: What X-Toggl-Quota-Resets-In and /me/quota have before the first request: 0, or the whole window.
+    #: Reset time of an unused window, in the header and in `/me/quota`: `zero` or `window`.
     unused_quota_resets_in: Literal["zero", "window"] = "zero"
-    #: Whether a 429 has a Retry-After header.
+    #: A 429 has `Retry-After`.
     retry_after: bool = False
-    #: Whether a detailed report with first_id but no first_timestamp is empty (observed by one client).
+    #: `first_id` without `first_timestamp` gives no rows. Source: observed.
     first_id_needs_timestamp: bool = True
-    #: POST and PUT of a tag return one object (observed) or an array (documented).
+    #: POST and PUT of a tag answer an `object` or an `array`. Source: observed; array documented.
     tag_write_answer: Literal["object", "array"] = "object"
     #: The password of all users, for authentication by e-mail and password.
     password: str = "sandbox-password"  # noqa: S105 - made up, and meant to be known
 
-    # Invented: the content of webhook events.
-    #: Payload of a deletion: the whole object ("full"), its ids ("ids"), or null ("null"). None was ever published.
+    # The content of webhook events.
+    #: Payload of a deletion: the `full` object, its `ids`, or `null`. Source: invented; a client requires `full`.
     webhook_deleted_payload: Literal["full", "ids", "null"] = "full"
-    #: Where metadata has the id: "named" (time_entry_id, captured 2023), "entity_id" (required by a client of 2025).
+    #: Where `metadata` has the ID: `named` (`time_entry_id`), `entity_id`, or `both`. Source: observed in 2023;
+    #: `entity_id` in 2025.
     webhook_id_key: Literal["named", "entity_id", "both"] = "named"
-    #: Payload keys: with legacy ones (wid, uid, pid; captured 2023), or without.
+    #: Payloads with the `legacy` keys (`wid`, `uid`, `pid`), or the `newer` ones alone. Source: observed in 2023.
     webhook_keys: Literal["legacy", "newer"] = "legacy"
-    #: No tags: tags [] beside tag_ids null ("captured", 2023), both [] ("empty"), both null ("null").
+    #: No tags: `captured` is `tags` `[]` beside `tag_ids` null; `empty` and `null` are both alike. Source: observed,
+    #: all.
     webhook_no_tags: Literal["captured", "empty", "null"] = "captured"
-    #: Whether < > & are escaped, as by Go's encoder.
+    #: `<`, `>`, `&` are escaped. Source: invented: Go's default.
     webhook_escape_html: bool = True
-    #: Id of the first event. Those of 2023 were 8.2e15 and grew; the default soon passes 2^53.
+    #: ID of the first event; the default soon passes 2^53. Source: observed: 8.3e15 in 2023, growing.
     webhook_first_event_id: int = 2**53 - 100
-    #: The User-Agent of deliveries (never published).
+    #: `User-Agent` of deliveries. Source: invented; never published.
     webhook_user_agent: str = "Go-http-client/1.1"
-    #: Whether a bulk edit creates an event for each entry.
+    #: A bulk PATCH gives an event for each entry; false: none.
     webhook_bulk_events: bool = True
-    #: Whether side effects of a request (it stops the running timer) create events.
+    #: Side effects give events: a timer stopped by another, entries of a deleted project.
     webhook_side_effect_events: bool = True
-    # Invented: the delivery of webhook events.
-    #: Real seconds without progress after which an attempt has failed.
+    # The delivery of webhook events.
+    #: Real seconds without data from the callback until an attempt fails.
     webhook_timeout_seconds: float = 10.0
-    #: Real seconds before each further attempt, separated by commas; after the last one an event is given up.
+    #: Real seconds before each further attempt, separated by commas; after the last an event is given up. Empty: one
+    #: attempt. Source: retries documented; times invented.
     webhook_retry_seconds: str = "0.5,1,5,30,300"
     #: Events given up in a row that disable a subscription; 0: never.
     webhook_disable_after: int = 0
-    #: Whether each attempt has a new timestamp (documented), or that of the first one.
+    #: Each attempt has its own `timestamp`; false: that of the first one. Source: documented.
     webhook_timestamp_renewed: bool = True
-    #: Deliveries of one subscription at once; with 2 or more, their order is random.
+    #: Concurrent deliveries of a subscription; from 2 on the order is random.
     webhook_parallel: int = 1
-    # Invented: the Webhooks API.
-    #: Whether the answer to a creation already shows the validation by its PING.
+    # The Webhooks API.
+    #: The answer to a creation already shows the validation by the PING. Source: observed; documented sample: `null`.
     webhook_validated_in_answer: bool = True
-    #: Whether a changed URL must be validated again.
+    #: Another `url_callback` must be validated again.
     webhook_url_change_unvalidates: bool = True
-    #: Whether lists show the secret to its creator (clients read it there; a later sample lacks it).
+    #: Lists have the `secret` for the subscription's creator. Source: observed; a later documented sample lacks it.
     webhook_list_returns_secret: bool = True
-    #: Whether the event log exists (absent from the current definition).
+    #: The log of events is served. Source: documented in 2024, not since.
     webhook_events_log: bool = True
+    #: Events of a page of the log of events.
     webhook_events_page: int = 50
-    #: How a filter with * counts against the limit: as one "row", or as all "events" that it matches.
+    #: A filter with `*` counts against the limit as one `row`, or as its `events`.
     webhook_star_counts: Literal["row", "events"] = "row"
-    #: Whether requests to this API count against the organization's quota.
+    #: Requests to the webhooks API count in the organization lane.
     webhook_calls_count: bool = False
-    #: Errors as a JSON string, or as plain text.
+    #: Errors of the webhooks API: a JSON string, or plain `text`.
     webhook_errors: Literal["json", "text"] = "json"
 
+    #: Body of the quota's 402; `{seconds}` is filled in. Source: observed.
     quota_text: str = "You have hit your hourly limit for API calls. Your quota will reset in {seconds} seconds."
 
     def lane_quota(self, lane: str) -> int:

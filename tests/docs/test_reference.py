@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import fields
 
 import pytest
 from support.repository import ROOT, pages, reference
@@ -11,10 +12,13 @@ from support.repository import ROOT, pages, reference
 from airflow_provider_toggl.assets import toggl_events
 from airflow_provider_toggl.cli.commands import COMMANDS
 from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core.databases import faults
+from airflow_provider_toggl.core.errors import DatabaseFault
 from airflow_provider_toggl.core.load.tables.schemas import TABLES, VERSIONS
 from airflow_provider_toggl.core.log_fields import FIELDS
 from airflow_provider_toggl.core.operate.problems import PROBLEMS
 from airflow_provider_toggl.get_provider_info import get_provider_info
+from airflow_provider_toggl.sandbox.settings import Settings
 
 
 def named_classes() -> list[type]:
@@ -108,6 +112,24 @@ def test_every_field_of_log_lines_and_every_problem_is_there() -> None:
     for check, problems in PROBLEMS.items():
         text = section("reference/problems.md", check)
         assert [one.name for one in problems if not row(text, one.name)] == []
+
+
+def test_every_setting_of_the_sandbox_is_there_and_described() -> None:
+    page = pages()["reference/sandbox.md"]
+    rows = dict(re.findall(r"^\| `(\w+)` \| `.+?` \| (.*?) \| .*\|$", page, re.MULTILINE))
+    assert rows.keys() == {setting.name for setting in fields(Settings)}
+    assert [name for name, meaning in rows.items() if not meaning.endswith(".")] == []
+
+
+def test_every_code_of_a_database_error_is_there_and_its_fault_has_advice() -> None:
+    text = section("reference/errors.md", "Codes of databases")
+    assert [
+        code for table in (faults.POSTGRES, faults.MYSQL, faults.SQLITE) for code in table if str(code) not in text
+    ] == []
+    guide = (ROOT / "docs" / "errors.md").read_text()
+    for fault in set(DatabaseFault) - {DatabaseFault.OTHER}:
+        assert f"| {fault.value} | " in text
+        assert re.search(rf"^\| {fault.value} \| .+ \|$", guide, re.MULTILINE), fault
 
 
 TABLE = re.compile(r"^\| Parameter of `(\w+)` \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", re.MULTILINE)

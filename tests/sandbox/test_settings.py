@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -56,10 +55,3 @@ def test_an_invalid_setting_is_refused_and_nothing_is_changed(changes: dict[str,
 
 def test_every_setting_can_be_set_to_its_own_default() -> None:
     Settings().update(Settings().as_dict())
-
-
-def test_every_setting_is_documented() -> None:
-    from support.repository import ROOT
-
-    text = (ROOT / "docs" / "sandbox.md").read_text()
-    assert [item.name for item in fields(Settings) if f"`{item.name}`" not in text] == []

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import sqlite3
 from pathlib import Path
 
@@ -10,8 +9,6 @@ import pytest
 from airflow_provider_toggl.core.databases import faults
 from airflow_provider_toggl.core.errors import DatabaseFault
 
-DOCS = Path(__file__).parents[3] / "docs" / "errors.md"
-
 
 class OperationalError(Exception):
     """As drivers name what is not the caller's fault."""
@@ -19,25 +16,6 @@ class OperationalError(Exception):
 
 class ProgrammingError(Exception):
     """As drivers name what is the caller's fault."""
-
-
-def row_of(fault: DatabaseFault) -> str:
-    """Return the row of a fault in the documentation's table."""
-    return next(line for line in DOCS.read_text().splitlines() if line.startswith(f"| {fault.value} |"))
-
-
-@pytest.mark.parametrize("fault", [fault for fault in DatabaseFault if fault is not DatabaseFault.OTHER])
-def test_the_documentation_lists_the_codes_of_each_fault(fault: DatabaseFault) -> None:
-    _, _, postgres, mysql, sqlite, duckdb, advice, _ = (cell.strip() for cell in row_of(fault).split("|"))
-    assert re.findall(r"\w+", postgres.replace("class ", "")) == codes(faults.POSTGRES, fault)
-    assert re.findall(r"\d+", mysql) == codes(faults.MYSQL, fault)
-    assert re.findall(r"\w+", sqlite) == codes(faults.SQLITE, fault)
-    assert bool(duckdb) == (fault in faults.DUCKDB.values())
-    assert advice
-
-
-def codes(table: dict[str, DatabaseFault] | dict[int, DatabaseFault], fault: DatabaseFault) -> list[str]:
-    return sorted(str(code) for code, meant in table.items() if meant is fault)
 
 
 def test_each_sqlstate_is_one_that_psycopg_knows_or_a_class_of_them() -> None:
