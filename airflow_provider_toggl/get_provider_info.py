@@ -37,7 +37,8 @@ _CONNECTION_FIELDS: dict[str, Any] = {
     },
     "event_store_conn_id": {
         "label": "Event store connection",
-        "description": "Connection ID of the database for received events. Empty: a SQLite file on this host.",
+        "description": "Connection ID of the database for received events and, in PostgreSQL, for the rate limits "
+        "that all hosts share. Empty: SQLite files on this host.",
         "schema": {"type": ["string", "null"]},
     },
     "quota_reserve": {
@@ -47,8 +48,14 @@ _CONNECTION_FIELDS: dict[str, Any] = {
     },
     "requests_per_second": {
         "label": "Requests per second",
-        "description": "Rate of all processes on a host that use this token. Toggl recommends 1.",
+        "description": "Rate of all processes that use this token. Toggl recommends 1.",
         "schema": {"type": ["number", "null"], "minimum": 0.01, "default": 1},
+    },
+    "pace_scope": {
+        "label": "Pace scope",
+        "description": "token: all hosts share the rate. host: each host has its own, for hosts with public addresses "
+        "of their own.",
+        "schema": {"type": ["string", "null"], "enum": ["token", "host", None], "default": "token"},
     },
     "allow_plain_http": {
         "label": "Allow plain HTTP",
@@ -87,6 +94,14 @@ _CONFIG: dict[str, Any] = {
                 "type": "string",
                 "example": "/var/lib/airflow/toggl",
                 "default": "{AIRFLOW_HOME}/toggl",
+            },
+            "single_host": {
+                "description": "Whether all tasks run on one host, or see the same state_dir, although the executor is "
+                "for several hosts. Otherwise connections must name a database that all hosts share.",
+                "version_added": "0.1.0",
+                "type": "boolean",
+                "example": "True",
+                "default": "False",
             },
             "warehouse_path": {
                 "description": "DuckDB file that rows are loaded into if the warehouse connection does not exist: an "

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,20 @@ def process_context(monkeypatch: pytest.MonkeyPatch) -> None:
     """Restore Airflow's marker of the process type, which a command that runs in this process may set."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "")
     monkeypatch.delenv("_AIRFLOW_PROCESS_CONTEXT")
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """Fail a test that leaves a variable of this package or of Airflow in the environment: others would inherit it."""
+
+    def list_variables() -> dict[str, str]:
+        return {
+            name: value for name, value in os.environ.items() if name.startswith(("AIRFLOW__", "AIRFLOW_CONN", "TOGGL"))
+        }
+
+    before = list_variables()
+    yield
+    assert list_variables() == before
 
 
 @pytest.fixture(scope="session")

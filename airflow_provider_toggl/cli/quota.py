@@ -1,4 +1,4 @@
-"""``quota``: prints the requests left in a token's hourly quota, when it resets, and which tasks wait for it."""
+"""``quota``: prints what is left of a token's hourly quota, when it resets, which tasks used it, and which wait."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_provider_toggl.cli.output import use_airflow
 from airflow_provider_toggl.core.client.limits.quota import Lane
+from airflow_provider_toggl.core.client.limits.state import ClaimedShare
 from airflow_provider_toggl.core.clock import SystemClock, utc
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
@@ -32,15 +33,27 @@ def run(args: argparse.Namespace) -> int:
         try:
             lanes = session.read_quota()
         except (QuotaExhausted, RateLimited) as error:
-            print(f"{error.what}. These numbers are the last ones known on this host.", file=sys.stderr)
+            print(f"{error.what}. These numbers are the last ones known.", file=sys.stderr)
             lanes = session.lanes()
+        shares = session.shares()
         waiting = read_waiting(args.conn_id)
     if args.json:
         found: dict[str, Any] = {name: asdict(lane) for name, lane in lanes.items()}
-        print(json.dumps(found | {"waiting": [one.as_dict() for one in waiting]}))
+        more = {"requests_by_task": [asdict(one) for one in shares], "waiting": [one.as_dict() for one in waiting]}
+        print(json.dumps(found | more))
     else:
-        print("\n".join([table(lanes), *waiting_lines(waiting)]))
+        print("\n".join([table(lanes), *share_lines(shares), *waiting_lines(waiting)]))
     return 0
+
+
+def share_lines(shares: Sequence[ClaimedShare]) -> Iterator[str]:
+    """Yield the requests of the current windows by task as text."""
+    if shares:
+        yield ""
+        yield f"{'requests of this window':<28} {'sent':>6} {'wanted':>6}  task, host"
+    for one in shares:
+        wanted = "any" if one.wanted is None else str(one.wanted)
+        yield f"{one.lane:<28} {one.taken:>6} {wanted:>6}  {', '.join(filter(None, [one.task or 'no task', one.host]))}"
 
 
 def waiting_lines(waiting: Sequence[WaitingTask]) -> Iterator[str]:

@@ -11,6 +11,7 @@
     │   ├── Gone                    410: the endpoint is retired
     │   ├── PlanLacksFeature        402 that is not about the quota: the workspace's plan does not include it
     │   ├── QuotaExhausted          402 of the hourly quota, or known without a request; has the time of the reset
+    │   │   └── RateLimitStateUnavailable   the database in which hosts share the limits cannot be used now
     │   ├── RateLimited             429; has the time of the next try
     │   ├── PayloadRefused          other 4xx: Toggl's text says why
     │   ├── ServerTrouble           5xx after all tries
@@ -23,6 +24,7 @@
     │   ├── WarehouseReadOnly       it cannot be written to
     │   ├── SchemaTooNew            its tables are from a later version of this package
     │   └── AbsenceRefused          too many rows would be marked absent at once
+    ├── RateLimitStateError         the database in which hosts share the limits needs a repair or a right
     ├── DeliveryRefused             a delivery that is not from Toggl or not an event; has the status to answer
     └── EventStoreError             the event store could not do its part
         ├── EventStoreUnavailable   it cannot be reached, is locked or full; Toggl repeats deliveries that failed
@@ -35,7 +37,7 @@ No message contains a secret. URLs in messages have no credentials and no query.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 from typing import Any
 
@@ -128,6 +130,43 @@ class QuotaExhausted(ApiError):
         self.resets_at = resets_at
         self.lane = lane
         self.known_before = known_before
+
+
+class RateLimitStateError(TogglError):
+    """The database in which hosts share the rate limits must be repaired before a request may be sent.
+
+    :param fault: the reason, as far as its error code shows.
+    """
+
+    def __init__(self, message: str, *, fault: DatabaseFault = DatabaseFault.OTHER) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class RateLimitStateUnavailable(QuotaExhausted):
+    """The database in which hosts share the rate limits cannot be used now, so no request may be sent.
+
+    Tasks defer as they do while the quota is used up, and try again at ``resets_at``.
+
+    :param fault: the reason, as far as its error code shows.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fault: DatabaseFault = DatabaseFault.OTHER,
+        resets_at: datetime | None = None,
+        lane: str = "",
+    ) -> None:
+        super().__init__(
+            message,
+            resets_at=resets_at or datetime.now(timezone.utc) + timedelta(seconds=60),
+            lane=lane,
+            known_before=True,
+            what="The database of the shared rate limits cannot be used",
+        )
+        self.fault = fault
 
 
 class RateLimited(ApiError):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
 TOGGL = "toggl"
+POSTGRES_TYPES = ("postgres", "postgresql")
 
 
 class ConnectionNotFound(ConfigurationError, AirflowNotFoundException):

@@ -29,6 +29,7 @@ from airflow_provider_toggl.hooks.connections import (
     get_toggl_fields,
 )
 from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.hooks.hosts import NotShared
 from airflow_provider_toggl.hooks.settings import warehouse_path
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, build_warehouse
@@ -76,6 +77,9 @@ def _check_connection(context: CheckContext) -> bool:
         return False
     except CheckTimeout as error:
         context.add(problem("connection_missing", f"Airflow did not return connection {conn_id!r}: {error}"))
+        return False
+    except NotShared as error:
+        context.add(problem("store_not_shared", str(error)))
         return False
     except ConfigurationError as error:
         context.add(problem("connection_wrong", str(error)))

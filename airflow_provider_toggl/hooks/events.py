@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.connections import (
+    POSTGRES_TYPES,
     build_wrong_type_error,
     database_file,
     get_connection,
     get_toggl_fields,
 )
+from airflow_provider_toggl.hooks.hosts import check_local_file
 from airflow_provider_toggl.hooks.libpq import build_dsn
 from airflow_provider_toggl.hooks.settings import state_dir
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
-
-log = logging.getLogger(__name__)
-
-_warned: set[str] = set()
 
 
 def open_event_store(toggl_conn_id: str | None = None, *, event_store_conn_id: str | None = None) -> EventStore:
@@ -35,7 +30,8 @@ def open_event_store(toggl_conn_id: str | None = None, *, event_store_conn_id: s
 
     :param toggl_conn_id: the Toggl connection whose ``event_store_conn_id`` names the store's connection.
     :param event_store_conn_id: the store's connection itself, used instead; an empty text is the default store.
-    :raises ConfigurationError: a connection is missing, or is of a type that cannot keep events.
+    :raises ConfigurationError: a connection is missing, or is of a type that cannot keep events, or hosts would not
+        share the default store.
     :raises EventStoreError: the store cannot be used.
     """
     telemetry.connect()
@@ -75,12 +71,12 @@ def default_store_path() -> Path:
 def _build_store(conn_id: str) -> EventStore:
     if not conn_id.strip():
         path = default_store_path()
-        _warn_of_hosts(path)
+        check_local_file("events", path)
         return _sqlite_store(path)
     connection = get_connection(conn_id, parameter="event_store_conn_id")
     if connection.conn_type == "sqlite":
         return _sqlite_store(database_file(connection, "SQLite", suffixes=(".sqlite", ".db")))
-    if connection.conn_type in ("postgres", "postgresql"):
+    if connection.conn_type in POSTGRES_TYPES:
         return _postgres_store(connection)
     raise build_wrong_type_error(
         connection, "event_store_conn_id", "one of type 'postgres', or 'sqlite' (host: the file's path)"
@@ -103,18 +99,3 @@ def _postgres_store(connection: Connection) -> EventStore:
             f"An event store in PostgreSQL needs psycopg 3 ({missing}): pip install 'airflow-provider-toggl[postgres]'."
         ) from None
     return PostgresEventStore(dsn)
-
-
-def _warn_of_hosts(path: Path) -> None:
-    """Warn once per process where the default store is for one host and Airflow's executor for several."""
-    executors = [name.split(":")[-1].strip() for name in (conf.get("core", "executor") or "").split(",")]
-    distributed = ", ".join(name for name in executors if not name.endswith("LocalExecutor"))
-    if distributed and distributed not in _warned:
-        _warned.add(distributed)
-        log.warning(
-            "Events are kept in %s, a file of this host, but tasks run by %s: unless receiver, triggerer and workers "
-            "share that disk, they WILL NOT SEE the same events. Name a PostgreSQL connection in event_store_conn_id "
-            "of the Toggl connection's extra.",
-            path,
-            distributed,
-        )

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow_provider_toggl.core.client.limits.quota import Lane
+from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.errors import ConfigurationError, TogglError
 from airflow_provider_toggl.core.events.activity_log import received_key
 from airflow_provider_toggl.core.operate.health import records
@@ -107,16 +107,17 @@ def _sources(conn_id: str) -> HealthSources:
     return HealthSources(
         conn_id=conn_id,
         open_store=lambda: open_event_store(event_store_conn_id=store_conn_id),
-        lanes=lambda: _read_lanes(conn_id),
+        lanes=lambda: _open_session(conn_id).lanes(),
+        shares=lambda: _open_session(conn_id).shares(),
         workspace_id=fields.workspace_id,
         receives=conn_id in receiver_connections(),
         has_secret=bool(fields.webhook_secret),
     )
 
 
-def _read_lanes(conn_id: str) -> Mapping[str, Lane]:
+def _open_session(conn_id: str) -> TogglSession:
     try:
-        return TogglHook(conn_id).get_conn().lanes()
+        return TogglHook(conn_id).get_conn()
     except ValueError as error:
         # Raised by libraries for an invalid base URL.
         raise ConfigurationError(str(error)) from None

@@ -48,6 +48,11 @@ def state_dir() -> Path:
     return _option("state_dir", _path, Path(airflow_home()) / "toggl")
 
 
+def single_host() -> bool:
+    """Return whether all tasks run on one host, or see the same files, although the executor is for several hosts."""
+    return _option("single_host", parse_flag, False)
+
+
 def warehouse_path() -> Path:
     """Return the DuckDB file that is the warehouse when no connection names one."""
     return _option("warehouse_path", _path, Path(airflow_home()) / "toggl" / "warehouse.duckdb")
@@ -91,6 +96,11 @@ def _pace(name: str, value: Any) -> float | None:
     if number is not None and not 0 < number <= 1000:
         raise build_argument_error(name, value, "a number above 0 and up to 1,000")
     return number
+
+
+def _pace_scope(name: str, value: Any) -> str | None:
+    text = parse_text(name, value)
+    return parse_choice(name, None if text is None else text.lower(), options=("token", "host"))
 
 
 def _validation(name: str, value: Any) -> str | None:
@@ -142,8 +152,10 @@ class TogglFields:
     event_store_conn_id = _Field(parse_text, "")
     #: Requests of each hourly quota that tasks leave for people and other tools.
     quota_reserve = _Field(partial(parse_whole, minimum=0, maximum=1_000_000), 2)
-    #: The request rate that all processes of one host with the token share.
+    #: The request rate that all processes with the token share.
     requests_per_second = _Field(_pace, 1.0)
+    #: Who shares the request rate: all hosts (``token``), or the processes of one host (``host``).
+    pace_scope = _Field(_pace_scope, "token")
     #: Whether the token and events may be sent unencrypted over a network.
     allow_plain_http = _Field(parse_flag, False)
     #: Whether the receiver answers a validation PING with its code (``synchronous``) or stores it.

@@ -26,7 +26,6 @@ from airflow_provider_toggl.core.arguments import (
 from airflow_provider_toggl.core.client.addresses import check_base_url
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.quota import USER_LANE, Estimate, find_plan
-from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash_token
 from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.client.session import TogglSession
@@ -40,7 +39,8 @@ from airflow_provider_toggl.hooks.connections import (
     get_toggl_connection,
     get_toggl_fields,
 )
-from airflow_provider_toggl.hooks.settings import TogglFields, state_dir
+from airflow_provider_toggl.hooks.limits import open_rate_limit_state
+from airflow_provider_toggl.hooks.settings import TogglFields
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,10 +63,12 @@ TOGGL_2_PREFIX = "toggl_sk_"
 class TogglHook(BaseHook):
     """Interact with Toggl Track: API v9 and Reports v3.
 
-    All processes of the host that use the token share one request rate and one hourly quota.
+    All processes that use the token share one request rate and one hourly quota: those of the host, or those of all
+    hosts if ``event_store_conn_id`` names a PostgreSQL connection.
 
     :param toggl_conn_id: the connection. Password: API token. Host: base URL, empty for Toggl's own. Extra:
-        ``workspace_id``, ``organization_id``, ``quota_reserve``, ``requests_per_second``, ``allow_plain_http``.
+        ``workspace_id``, ``organization_id``, ``quota_reserve``, ``requests_per_second``, ``pace_scope``,
+        ``event_store_conn_id``, ``allow_plain_http``.
     :param retry: how often to try again after a failure; by default for up to three minutes.
     """
 
@@ -98,7 +100,7 @@ class TogglHook(BaseHook):
         )
         session = TogglSession(
             RequestsTransport(base_url, token),
-            RateLimitState(state_dir() / "quota.sqlite", hash_token(base_url, token)),
+            open_rate_limit_state(fields, base_url, token),
             pace=Pace(fields.requests_per_second),
             reserve=fields.quota_reserve,
             retry=self._retry,

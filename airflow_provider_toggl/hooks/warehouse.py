@@ -22,6 +22,7 @@ from airflow_provider_toggl.core.arguments import (
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks import mysql, settings, telemetry
 from airflow_provider_toggl.hooks.connections import (
+    POSTGRES_TYPES,
     ConnectionNotFound,
     build_wrong_type_error,
     database_file,
@@ -29,6 +30,7 @@ from airflow_provider_toggl.hooks.connections import (
     split_host,
     with_fields,
 )
+from airflow_provider_toggl.hooks.hosts import check_local_file
 from airflow_provider_toggl.hooks.libpq import build_dsn
 from airflow_provider_toggl.hooks.toggl import DataFrameType, to_data_frame
 
@@ -102,12 +104,17 @@ def build_warehouse(conn_id: str, schema: str, lock_timeout: float) -> Warehouse
         connection = get_connection(conn_id, parameter="warehouse_conn_id")
     except ConnectionNotFound:
         if conn_id.strip() == DEFAULT_CONN_ID:
+            check_local_file(
+                "rows of the warehouse",
+                settings.warehouse_path(),
+                f"Create connection {DEFAULT_CONN_ID!r} to a database that all hosts reach.",
+            )
             return _build_duckdb(settings.warehouse_path(), schema, lock_timeout)
         raise
     type_ = str(connection.conn_type)
     if type_ == "duckdb":
         return _build_duckdb(_duckdb_path(connection), schema, lock_timeout)
-    if type_ in ("postgres", "postgresql"):
+    if type_ in POSTGRES_TYPES:
         return _build_postgres(connection, schema, lock_timeout)
     return _build_dbapi(connection, schema, lock_timeout)
 

@@ -1,27 +1,25 @@
 """State that a task keeps over its tries: whether a write was sent, and with which values.
 
-Airflow clears XCom at the start of a try. Since Airflow 3.3 it has a store for such state. Before that, the state is a
-file in the host's state folder, so a later try on another host does not see it.
+Airflow clears XCom at the start of a try. Since Airflow 3.3 it has a store for such state. Before that, the state is
+kept in the event store of the connection.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import tempfile
-import time
 from collections.abc import Mapping
-from pathlib import Path
+from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
 
-from airflow_provider_toggl.hooks.settings import state_dir
+from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.task_context import find_task
 
 KEY = "toggl_write"
-#: Seconds for which a file is kept, as long as Airflow 3.3 keeps what is in its store.
-KEPT_SECONDS = 30 * 86400.0
+#: Begins the names of status entries with such state.
+PREFIX = "attempt/"
+#: How long an entry is kept, as long as Airflow 3.3 keeps what is in its store.
+KEPT_FOR = timedelta(days=30)
 
 
 class AttemptState(Protocol):
@@ -37,7 +35,7 @@ class AttemptState(Protocol):
         """Remove the state."""
 
 
-def open_attempt_state(context: Mapping[str, Any] | None) -> AttemptState:
+def open_attempt_state(context: Mapping[str, Any] | None, toggl_conn_id: str) -> AttemptState:
     """Return the state of the task of a context."""
     task = find_task(context)
     if task is None:
@@ -46,7 +44,7 @@ def open_attempt_state(context: Mapping[str, Any] | None) -> AttemptState:
     if store is not None:
         return AirflowAttemptState(store)
     words = json.dumps([task.dag_id, task.task_id, task.run_id, task.map_index])
-    return FileAttemptState(state_dir() / "notes" / f"{hashlib.sha256(words.encode()).hexdigest()[:40]}.json")
+    return EventStoreAttemptState(toggl_conn_id, hashlib.sha256(words.encode()).hexdigest()[:40])
 
 
 class AirflowAttemptState:
@@ -71,49 +69,37 @@ class AirflowAttemptState:
         self._store.delete(KEY)
 
 
-class FileAttemptState:
-    """Keeps the state in a file.
+class EventStoreAttemptState:
+    """Keeps the state in the event store of the connection, which later tries see on any host.
 
-    :param path: the file. Its folder is created.
+    :param toggl_conn_id: the Toggl connection.
+    :param name: of the task.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, toggl_conn_id: str, name: str) -> None:
+        self._conn_id = toggl_conn_id
+        self._key = f"{PREFIX}{name}"
 
     def read(self) -> dict[str, Any]:
         """Return the state, empty if there is none."""
-        try:
-            return _as_dict(json.loads(self._path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return {}
+        with open_event_store(self._conn_id) as store:
+            entry = store.activity_log.find_status(self._key)
+        return _as_dict(entry.value) if entry else {}
 
     def write(self, state: dict[str, Any]) -> None:
-        """Replace the state atomically."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._remove_old_files()
-        handle, name = tempfile.mkstemp(dir=self._path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self._path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(name).unlink()
-            raise
+        """Replace the state."""
+        with open_event_store(self._conn_id) as store:
+            oldest = datetime.now(timezone.utc) - KEPT_FOR
+            for entry in store.activity_log.list_status(PREFIX):
+                if entry.recorded_at < oldest:
+                    # Of a task that was not tried again.
+                    store.activity_log.take_status(entry.name)
+            store.activity_log.set_status(self._key, state)
 
     def clear(self) -> None:
         """Remove the state."""
-        self._path.unlink(missing_ok=True)
-
-    def _remove_old_files(self) -> None:
-        """Remove files of tasks that were not tried again."""
-        oldest = time.time() - KEPT_SECONDS
-        for path in self._path.parent.iterdir():
-            with contextlib.suppress(OSError):
-                if path.stat().st_mtime < oldest:
-                    path.unlink()
+        with open_event_store(self._conn_id) as store:
+            store.activity_log.take_status(self._key)
 
 
 class MemoryAttemptState:

@@ -86,7 +86,7 @@ class TogglWriteBase(QuotaDeferral):
             self.attempt_state.write(sent)
 
     def _begin(self, context: Context) -> None:
-        self.attempt_state = open_attempt_state(context)
+        self.attempt_state = open_attempt_state(context, self.toggl_conn_id)
         task, run = find_task(context), find_run(context)
         self.max_tries = None if task is None else task.max_tries
         self.is_retry = task is not None and task.try_number > 1

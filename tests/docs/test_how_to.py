@@ -60,8 +60,10 @@ def documents(name: str) -> list[dict[str, Any]]:
     return [document for document in yaml.safe_load_all((EXAMPLES / name).read_text()) if document]
 
 
-def publisher() -> Any:
-    os.environ.setdefault("TOGGL_WORKSPACE_ID", "1")
+@pytest.fixture
+def publisher(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The example that publishes a warehouse for analysts."""
+    monkeypatch.setenv("TOGGL_WORKSPACE_ID", "1")
     spec = importlib.util.spec_from_file_location("publisher", EXAMPLES / "publish_for_analysts.py")
     assert spec is not None
     assert spec.loader is not None
@@ -100,12 +102,11 @@ def test_a_common_question_has_an_answer(loaded: Path, name: str) -> None:
 
 
 def test_published_files_are_read_while_the_file_is_written_and_replaced_by_the_next(
-    warehouse: Path, tmp_path: Path
+    warehouse: Path, publisher: Any, tmp_path: Path
 ) -> None:
     folder = tmp_path / "published"
-    program = publisher()
-    written = program.publish(folder)
-    assert sorted(path.name for path in written) == sorted(f"{view}.parquet" for view in program.VIEWS)
+    written = publisher.publish(folder)
+    assert sorted(path.name for path in written) == sorted(f"{view}.parquet" for view in publisher.VIEWS)
     assert sorted(folder.iterdir()) == sorted(written)
     with duckdb.connect(str(warehouse)) as writer, duckdb.connect() as analyst:
         writer.execute("create table toggl.held (n int)")
@@ -114,7 +115,7 @@ def test_published_files_are_read_while_the_file_is_written_and_replaced_by_the_
         analyst.execute(view.replace("/srv/toggl", str(folder)))
         assert analyst.execute("select count(*) from time_entry_facts").fetchall() == [(3,)]
     load_entries(warehouse, 5)
-    program.publish(folder)
+    publisher.publish(folder)
     with duckdb.connect() as analyst:
         assert analyst.execute(
             f"select count(*) from read_parquet('{folder}/time_entry_facts.parquet')"

@@ -154,7 +154,17 @@ def test_databases_in_postgres_are_checked_and_the_lock_s_holder_is_reported(cli
         assert re.search(r"Held by PID \d+ of role postgres \(airflow-provider-toggl\), for \d+ s\.", locked.text)
         server.stop()
         report = run_checks(options(warehouse_conn_id="my_warehouse", ping=False))
-        assert problems(report) >= {"store_unreachable", "warehouse_unreachable"}
+        assert problems(report) >= {"limits_unavailable", "store_unreachable", "warehouse_unreachable"}
+
+
+def test_a_default_store_is_a_fault_where_tasks_run_on_several_hosts(
+    clinic: DoctorSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic.connect()
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+    report = run_checks(options(ping=False))
+    (found,) = [one for one in report.findings if one.problem and one.problem.name == "store_not_shared"]
+    assert "tasks are run by CeleryExecutor" in found.text
 
 
 @pytest.mark.parametrize(("seconds_ago", "alive"), [(-3600.0, ("triggerer-1",)), (500.0, ())])

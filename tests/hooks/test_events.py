@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from support.event_stores import new_event
 
 from airflow_provider_toggl.core.errors import ConfigurationError, EventStoreUnavailable
 from airflow_provider_toggl.core.events.model import Appended
-from airflow_provider_toggl.hooks import events
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store, resolve_store_conn_id
 
 pytestmark = pytest.mark.airflow
@@ -112,37 +110,6 @@ def test_a_server_s_password_is_shown_nowhere(connections: Connections) -> None:
     with all_logs() as lines, pytest.raises(EventStoreUnavailable) as caught:
         open_event_store(event_store_conn_id="my_events")
     assert password not in f"{caught.value!r} {lines}"
-
-
-# -- several hosts -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("executor", "named"),
-    [
-        ("LocalExecutor", None),
-        ("airflow.executors.local_executor.LocalExecutor", None),
-        ("CeleryExecutor", "CeleryExecutor"),
-        ("LocalExecutor, mine:airflow.providers.cncf.kubernetes.KubernetesExecutor", "KubernetesExecutor"),
-    ],
-)
-def test_the_default_store_warns_once_where_tasks_run_on_other_hosts(
-    connections: Connections,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    executor: str,
-    named: str | None,
-) -> None:
-    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
-    monkeypatch.setattr(events, "_warned", set())
-    with caplog.at_level(logging.WARNING):
-        for _ in range(2):
-            open_event_store().close()
-        connections.set("my_events", conn_type="sqlite", host=str(default_store_path()))
-        open_event_store(event_store_conn_id="my_events").close()
-    warnings = [record.message for record in caplog.records if record.name == events.__name__]
-    assert len(warnings) == (1 if named else 0)
-    assert all(named in warning and "event_store_conn_id" in warning for warning in warnings if named)
 
 
 # -- imports -----------------------------------------------------------------------------------------------------------

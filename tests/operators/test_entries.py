@@ -178,7 +178,7 @@ def test_a_run_that_is_cleared_a_day_later_starts_a_new_entry(toggl: HostedSandb
     store, tracked = task_state_store(airflow), {"description": "work"}
     yesterday = datetime.now(timezone.utc) - timedelta(days=1)
     # What a try of yesterday left when its outcome stayed unknown.
-    notes = open_attempt_state(context_of("start", store=store))
+    notes = open_attempt_state(context_of("start", store=store), "toggl_default")
     notes.write({"start": yesterday.strftime("%Y-%m-%dT%H:%M:%SZ")})
     again = start(2, context={"store": store}, **tracked)
     assert again["action"] == "started"

@@ -18,7 +18,8 @@ from support.event_stores import StoreLocation, fill_postgres_store, fill_store
 
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash_token
-from airflow_provider_toggl.core.client.limits.state_file import STATEMENTS, StateFile
+from airflow_provider_toggl.core.client.limits.state_file import StateFile
+from airflow_provider_toggl.core.client.limits.store import Usage
 from airflow_provider_toggl.core.events.activity_log import REJECTED, DeliveryCounts, RefusedDelivery, reader_key
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.operate.health import records
@@ -134,17 +135,14 @@ def record_two_days_of_requests(path: Path, token: str) -> None:
     state, now = RateLimitState(path, token), time.time()
     state.record_quota("user", Lane(30, 22, now + 1800), now)
     state.record_quota("organization:9011", Lane(240, 171, now + 2400), now)
-    with StateFile(path).transaction() as connection:
-        for back in range(48):
-            hour = int(now // 3600) - back
-            for lane, total, requests in (
-                ("user", 30, 4 + back * 5 % 3),
-                ("organization:9011", 240, 40 + (back * 37) % 60 + 70 * (back % 24 == 5)),
-            ):
-                for _ in range(requests):
-                    connection.execute(
-                        STATEMENTS["count_usage"], {"token": token, "lane": lane, "hour": hour, "total": total}
-                    )
+    store = StateFile(path)
+    for back in range(48):
+        for used, times in (
+            (Usage("user", 30), 4 + back * 5 % 3),
+            (Usage("organization:9011", 240), 40 + (back * 37) % 60 + 70 * (back % 24 == 5)),
+        ):
+            for _ in range(times):
+                store.update(token, now - back * 3600, lambda *_, used=used: (None, used))
 
 
 def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:

@@ -208,6 +208,18 @@ def build_share_error(lane: str, back_at: datetime) -> QuotaExhausted:
     )
 
 
+def build_pace_error(lane: str, back_at: datetime) -> QuotaExhausted:
+    """Return the error for a task before which many others wait for a permit."""
+    what = "Many tasks wait for the request rate that they share"
+    return QuotaExhausted(
+        f"{what}. No request was sent. Try again at {back_at:%Y-%m-%d %H:%M:%S} UTC, when it is this task's turn.",
+        resets_at=back_at,
+        lane=lane,
+        known_before=True,
+        what=what,
+    )
+
+
 _MEANINGS: dict[int, tuple[type[ApiError], str]] = {
     401: (
         WrongCredentials,

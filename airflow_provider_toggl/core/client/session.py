@@ -18,10 +18,13 @@ from airflow_provider_toggl.core.client import request_metrics
 from airflow_provider_toggl.core.client.limits import quota
 from airflow_provider_toggl.core.client.limits.fair_shares import Claimant
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HourlyUsage, Permit, QuotaSpent, RateLimitState, ShareSpent
+from airflow_provider_toggl.core.client.limits.state import ClaimedShare, RateLimitState
+from airflow_provider_toggl.core.client.limits.store import HourlyUsage
+from airflow_provider_toggl.core.client.limits.token_state import Permit, QuotaSpent, ShareSpent, Wait
 from airflow_provider_toggl.core.client.responses import (
     TogglResponse,
     build_error,
+    build_pace_error,
     build_quota_error,
     build_share_error,
     is_quota_refusal,
@@ -39,6 +42,7 @@ from airflow_provider_toggl.core.errors import (
     MalformedAnswer,
     QuotaExhausted,
     RateLimited,
+    RateLimitStateUnavailable,
     ServerTrouble,
 )
 from airflow_provider_toggl.core.log_fields import log_line
@@ -49,6 +53,8 @@ log = logging.getLogger(__name__)
 #: Seconds. A longer wait for a rate limit, or for the share of other tasks, is raised as an error instead of slept
 #: through, so that a task can give its worker slot back.
 MAX_WAIT_IN_SLOT = 30.0
+#: Seconds after which the database of the shared limits is tried again, doubled each time.
+FIRST_STATE_PAUSE = 1.0
 #: A wait of at least this many seconds is logged when it begins, and reported to the observer of waits.
 OBSERVED_SECONDS = 10.0
 #: Seconds between two log lines about the same wait.
@@ -58,6 +64,7 @@ WAIT_REASONS = {
     "retry": "the next try after a rate limit or an error of Toggl",
     "pace": "the request rate that all tasks with this token share",
     "share": "other tasks to use their share of the hourly quota",
+    "state": "the database of the shared rate limits",
 }
 
 #: Called with the reason of a wait, its end in seconds since the epoch, and the number of requests sent so far.
@@ -110,7 +117,7 @@ class TogglSession:
         self._clock = clock or SystemClock()
         self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._claimant: Claimant | None = None
-        self._organizations: dict[int, int] = state.organizations(self._clock.now())
+        self._known_organizations: dict[int, int] | None = None
 
     def request(
         self,
@@ -180,7 +187,11 @@ class TogglSession:
 
         :param since: seconds since the epoch.
         """
-        return self._state.hourly_usage(since, self._clock.now())
+        return self._state.hourly_usage(since)
+
+    def shares(self) -> list[ClaimedShare]:
+        """Return which tasks sent the requests of the current windows, the largest share of each lane first."""
+        return self._state.shares(self._clock.now())
 
     def taken(self, path: str) -> int:
         """Return how many requests were sent in the current window of the lane of a path."""
@@ -273,20 +284,27 @@ class TogglSession:
             self._state.learn_organization(workspace_id, organization_id, self._clock.now())
             self._organizations[workspace_id] = organization_id
 
+    @property
+    def _organizations(self) -> dict[int, int]:
+        """The organization of each known workspace."""
+        if self._known_organizations is None:
+            self._known_organizations = self._state.organizations(self._clock.now())
+        return self._known_organizations
+
     def _attempt(self, outgoing: OutgoingRequest) -> TogglResponse:
-        lane = self.lane_of(outgoing.path)
-        permit = self._acquire(lane)
+        permit = self._acquire(outgoing.path)
+        lane = permit.lane
         self.spent += 1
         sent_at = self._clock.now()
         try:
             response = self._transport.send(outgoing)
         except BaseException:
-            self._state.release(permit, lane, None, self._clock.now())
+            self._state.release(permit, None, self._clock.now())
             request_metrics.measure_request(self.name, lane, outgoing.path, None, self._clock.now() - sent_at)
             raise
         now = self._clock.now()
         request_metrics.measure_request(self.name, lane, outgoing.path, response.status, now - sent_at)
-        state = self._state.release(permit, lane, read_quota_headers(response), now)
+        state = self._state.release(permit, read_quota_headers(response), now)
         request_metrics.measure_lane(self.name, lane, state)
         resets_at = None
         if is_quota_refusal(response):
@@ -300,16 +318,30 @@ class TogglSession:
             raise error
         return response
 
-    def _acquire(self, lane: str) -> Permit:
+    def _acquire(self, path: str) -> Permit:
         """Wait for a permit to send one request.
 
-        :raises QuotaExhausted: there is none before the reset, or before others have used their share.
+        :raises QuotaExhausted: there is none before the reset, before others have used their share, or before all
+            that wait have had their turn.
+        :raises RateLimitStateUnavailable: the database of the shared limits cannot be used.
         """
-        waited_for_others = 0.0
         started = self._clock.now()
+        waited_for_others = waited_for_state = 0.0
+        pause = FIRST_STATE_PAUSE
         while True:
             now = self._clock.now()
-            outcome = self._state.acquire(lane, pace=self.pace, reserve=self.reserve, now=now, claimant=self._claimant)
+            try:
+                lane = self.lane_of(path)
+                outcome = self._state.acquire(
+                    lane, pace=self.pace, reserve=self.reserve, now=now, claimant=self._claimant
+                )
+            except RateLimitStateUnavailable as error:
+                if waited_for_state + pause > MAX_WAIT_IN_SLOT:
+                    raise
+                log.warning("%s. Trying again in %.0f s.", str(error).removesuffix("."), pause)
+                self._sleep(pause, "state", waited=now - started)
+                waited_for_state, pause = waited_for_state + pause, 2 * pause
+                continue
             if isinstance(outcome, QuotaSpent):
                 raise build_quota_error(lane, utc(outcome.resets_at), known_before=True)
             if isinstance(outcome, Permit):
@@ -323,7 +355,16 @@ class TogglSession:
                 if waited_for_others + outcome.back_at - now > MAX_WAIT_IN_SLOT:
                     raise build_share_error(lane, utc(outcome.back_at))
                 waited_for_others += outcome.seconds
+            elif self._is_too_long(outcome):
+                raise build_pace_error(lane, utc(now + outcome.seconds))
             self._sleep(outcome.seconds, reason, waited=now - started)
+
+    def _is_too_long(self, wait: Wait) -> bool:
+        """Return whether many others wait too, so that a task had better give its worker slot back.
+
+        A task keeps its place in the queue then. Other callers, and a pace slower than that, wait.
+        """
+        return self._claimant is not None and wait.seconds > MAX_WAIT_IN_SLOT + 2 * self.pace.interval
 
     def _sleep(self, seconds: float, reason: str, *, waited: float = 0.0, is_recorded: bool = True) -> None:
         """Wait, and log a line each minute.

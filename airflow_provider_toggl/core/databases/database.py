@@ -61,6 +61,10 @@ class DatabaseSession:
         """Run a statement and return how many rows it changed."""
         return int(self._run(statement, values).rowcount)
 
+    def send(self, statement: str, **values: Any) -> None:
+        """Run a statement whose result does not matter; within a pipeline it is sent later."""
+        self._run(statement, values)
+
     def _run(self, statement: str, values: Mapping[str, Any]) -> Any:
         bound = {name: self._adapt(value) if isinstance(value, list) else value for name, value in values.items()}
         return self._db.execute(self._statements[statement], bound)

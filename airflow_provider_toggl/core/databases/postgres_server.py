@@ -95,6 +95,10 @@ class PostgresServer:
         except psycopg.Error as error:
             raise self._translate(error) from None  # its text may quote a row
 
+    def close_idle(self) -> None:
+        """Close the connections that are not in use."""
+        self._pool.clear()
+
     def close(self) -> None:
         """Close the connections."""
         self._pool.close()

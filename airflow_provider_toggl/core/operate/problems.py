@@ -92,6 +92,12 @@ PROBLEMS: Mapping[str, tuple[Problem, ...]] = {
             "another token for other programs, or choose a larger plan. `airflow toggl plan` shows the cost of a "
             "load.",
         ),
+        _fault(
+            "limits_unavailable",
+            "The hosts cannot share rate limits, so no request is sent. Tasks wait, then defer.",
+            "Check the PostgreSQL server that event_store_conn_id names. Its user must own schema toggl_limits, or be "
+            "allowed to create it.",
+        ),
         _warning(
             "quota_low",
             "The next load may have to wait for the reset.",
@@ -167,6 +173,12 @@ PROBLEMS: Mapping[str, tuple[Problem, ...]] = {
             "store_unreachable",
             "The receiver and the triggers cannot use the store.",
             "Check the connection that event_store_conn_id names, its server, and the network.",
+        ),
+        _fault(
+            "store_not_shared",
+            "Each host has its own events and rate limits: events are not found, and requests exceed rate and quota.",
+            "Name a PostgreSQL connection in event_store_conn_id. If all tasks run on one host, or all hosts share "
+            "[toggl] state_dir on a disk with file locks, set [toggl] single_host = True.",
         ),
         _warning(
             "store_not_durable",

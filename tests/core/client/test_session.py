@@ -11,7 +11,10 @@ from support.fakes import START, FakeClock, answer, fake_session, quota_headers,
 from support.metrics import recording
 
 from airflow_provider_toggl.core import errors, metrics
+from airflow_provider_toggl.core.client.limits.fair_shares import Claimant
+from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.state import RateLimitState
+from airflow_provider_toggl.core.client.limits.state_file import StateFile
 from airflow_provider_toggl.core.client.session import observe_waits
 from airflow_provider_toggl.core.client.transport import NotSent, OutgoingRequest
 from airflow_provider_toggl.core.clock import utc
@@ -380,3 +383,68 @@ def test_a_429_that_is_given_up_says_when_to_try_again():
     session, _, _ = build(replies(*[answer(429, b"")] * 5))
     with pytest.raises(errors.RateLimited, match=r"429: .*Try again after \d\d:\d\d:\d\d UTC"):
         session.request("GET", "/api/v9/me")
+
+
+# -- a database of limits ----------------------------------------------------------------------------------------------
+
+
+class FailingStore(StateFile):
+    """Cannot be reached for some calls."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__(None)
+        self.failures = failures
+
+    def update(self, *arguments: Any) -> Any:
+        if self.failures:
+            self.failures -= 1
+            raise errors.RateLimitStateUnavailable("The server cannot be reached.")
+        return super().update(*arguments)
+
+
+def test_while_the_database_of_limits_is_down_a_request_waits_a_while_and_is_not_sent(
+    caplog: pytest.LogCaptureFixture,
+):
+    state = RateLimitState(FailingStore(1000), "t")
+    session, transport, clock = build(replies(answer()), state=state)
+    with pytest.raises(errors.RateLimitStateUnavailable, match="cannot be reached") as stop:
+        session.request("GET", ENTRIES)
+    assert transport.calls == []
+    assert 10 <= clock.time - START <= 30
+    assert "The server cannot be reached. Trying again in 1 s." in caplog.text
+    assert stop.value.what == "The database of the shared rate limits cannot be used"
+    assert isinstance(stop.value, errors.QuotaExhausted)
+
+
+def test_a_short_outage_of_the_database_of_limits_costs_nothing_but_time():
+    session, transport, clock = build(replies(answer()), state=RateLimitState(FailingStore(3), "t"))
+    session.request("GET", ENTRIES)
+    assert len(transport.calls) == 1
+    assert clock.time - START == 7.0
+
+
+def test_a_response_that_cannot_be_recorded_is_returned(caplog: pytest.LogCaptureFixture):
+    store = FailingStore(0)
+
+    def send(_: OutgoingRequest):
+        store.failures = 1
+        return answer(headers=quota_headers(5, 100))
+
+    session, _, _ = build(send, state=RateLimitState(store, "t"))
+    assert session.request("GET", ENTRIES).status == 200
+    assert "was not recorded" in caplog.text
+
+
+def test_a_task_behind_many_others_gives_its_worker_slot_back_and_other_requests_wait():
+    clock, state = FakeClock(), RateLimitState(None, "t")
+    others = RateLimitState(state._store, "t")
+    for number in range(40):
+        others.acquire("user", pace=Pace(1.0), reserve=0, now=clock.time, claimant=Claimant(f"task {number}"))
+    session, transport, _ = build(replies(answer()), clock=clock, state=state)
+    with pytest.raises(errors.QuotaExhausted, match="when it is this task's turn") as stop, session.claiming("last"):
+        session.request("GET", ENTRIES)
+    assert transport.calls == []
+    assert stop.value.resets_at.timestamp() == pytest.approx(START + 1 + 39 * 1.2)
+    assert clock.time == START
+    session.request("GET", "/api/v9/me")
+    assert clock.time > START + 30

@@ -15,7 +15,7 @@ from support.event_stores import new_event
 from support.fakes import FakeClock
 
 from airflow_provider_toggl.core.client.limits.quota import Lane
-from airflow_provider_toggl.core.client.limits.state import HourlyUsage
+from airflow_provider_toggl.core.client.limits.store import HourlyUsage
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import ConfigurationError, EventStoreUnavailable
 from airflow_provider_toggl.core.events.activity_log import (

@@ -15,6 +15,10 @@ from airflow_provider_toggl.core.errors import ConfigurationError
 #: Seconds for which a request without a response holds back the next one. By then it has reached Toggl, its connection
 #: could not be opened, or its process has died.
 RESPONSE_TIMEOUT = 30.0
+#: Seconds that a response takes, as estimates assume before the first one; not measured at Toggl.
+ASSUMED_RESPONSE_SECONDS = 0.2
+#: How many responses the average of their time is about.
+AVERAGED_RESPONSES = 5
 #: The shortest wait in seconds, so that waiting processes do not lock the shared state without pause.
 MIN_WAIT = 0.01
 #: A process reads the clock before it locks the state, so its time may be a little older than the stored one. Only a
@@ -47,16 +51,23 @@ class Pace:
 class BucketState:
     """The last request with a token. All times are seconds since the epoch.
 
-    :param permit: the number of the permit (``state.Permit``) of that request. Numbers only grow.
+    :param permit: the number of the permit (``token_state.Permit``) of that request. Numbers only grow.
     :param granted_at: when the permit was granted; 0 before the first one.
     :param answered_at: when the request was answered or failed; None before the first one and while it is in flight.
     :param closed_until: until when Toggl accepts no request (429).
+    :param response_seconds: how long responses take, on average over the last ones.
     """
 
     permit: int = 0
     granted_at: float = 0.0
     answered_at: float | None = None
     closed_until: float = 0.0
+    response_seconds: float = ASSUMED_RESPONSE_SECONDS
+
+
+def slot_seconds(state: BucketState, pace: Pace) -> float:
+    """Return about how many seconds lie between two permits while processes wait."""
+    return pace.interval + state.response_seconds
 
 
 def seconds_to_wait(state: BucketState, pace: Pace, now: float) -> float:
@@ -76,10 +87,10 @@ def seconds_to_wait(state: BucketState, pace: Pace, now: float) -> float:
     return max(wait, MIN_WAIT) if wait > 0 else 0.0
 
 
-def grant(state: BucketState, now: float) -> BucketState:
+def grant(state: BucketState, permit: int, now: float) -> BucketState:
     """Return the state after a permit was granted."""
     closed_until = 0.0 if _clock_was_set_back(state, now) else state.closed_until
-    return BucketState(state.permit + 1, granted_at=now, closed_until=closed_until)
+    return BucketState(permit, granted_at=now, closed_until=closed_until, response_seconds=state.response_seconds)
 
 
 def record_answer(state: BucketState, permit: int, now: float) -> BucketState:
@@ -87,14 +98,18 @@ def record_answer(state: BucketState, permit: int, now: float) -> BucketState:
 
     A response after :data:`RESPONSE_TIMEOUT`, when another permit was granted, changes nothing.
     """
-    return replace(state, answered_at=now) if permit == state.permit else state
+    if permit != state.permit:
+        return state
+    took = min(RESPONSE_TIMEOUT, max(0.0, now - state.granted_at))
+    average = state.response_seconds + (took - state.response_seconds) / AVERAGED_RESPONSES
+    return replace(state, answered_at=now, response_seconds=average)
 
 
 def close_bucket(state: BucketState, seconds: float, now: float) -> BucketState:
     """Return the state after Toggl asked for a pause (429)."""
     closed_until = now + seconds
     if _clock_was_set_back(state, now):
-        return BucketState(state.permit, granted_at=now, answered_at=now, closed_until=closed_until)
+        return replace(state, granted_at=now, answered_at=now, closed_until=closed_until)
     return replace(state, closed_until=max(state.closed_until, closed_until))
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from airflow_provider_toggl.core.client.limits.leaky_bucket import ASSUMED_RESPONSE_SECONDS
 from airflow_provider_toggl.core.wording import duration, plural
 
 USER_LANE = "user"
@@ -23,9 +24,6 @@ RESET_GRACE_SECONDS = 0.5
 UNKNOWN_RESET_SECONDS = 600.0
 #: Two reports of one reset differ by less than this: they are rounded, and responses take time.
 SAME_RESET_SECONDS = 3.0
-#: Seconds from a request to its response, as estimates assume; not measured at Toggl. The next request is sent one
-#: interval after the response.
-ASSUMED_RESPONSE_SECONDS = 0.2
 #: Requests an hour of a workspace by plan: https://support.toggl.com/en-us/article/api-webhook-limits-85auc8
 PUBLISHED_QUOTAS = {"Free": 30, "Starter": 240, "Premium": 600}
 

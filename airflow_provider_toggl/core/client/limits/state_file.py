@@ -9,21 +9,34 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
+from airflow_provider_toggl.core.client.limits.store import (
+    HOUR,
+    KEPT_HOURS,
+    HourlyUsage,
+    StateStore,
+    Usage,
+    build_usage,
+    decode_state,
+    encode_state,
+)
+from airflow_provider_toggl.core.client.limits.token_state import TokenState
 from airflow_provider_toggl.core.databases.statements import load_statements
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 #: Seconds to wait for other processes of the host. They hold the file for milliseconds.
 BUSY_SECONDS = 60.0
 
-STATEMENTS = load_statements(__package__, "state.sql")
+STATEMENTS = load_statements(__package__, "sql/sqlite.sql")
 _SCHEMA = ";\n".join(statement for name, statement in STATEMENTS.items() if name.startswith("create_"))
 
 
-class StateFile:
+class StateFile(StateStore):
     """Opens the file for each transaction, and replaces it when it is damaged.
 
     :param path: the file. With None, or a file that cannot be written, the state is kept in this process alone.
@@ -31,12 +44,40 @@ class StateFile:
 
     def __init__(self, path: Path | None) -> None:
         self.path = _find_usable(path)
+        self.where = str(path)
         self._lock = threading.Lock()
         self._memory = _connect(":memory:")
         weakref.finalize(self, self._memory.close)
 
+    def update(self, token: str, now: float, change: Callable[[TokenState, float], tuple[T, Usage | None]]) -> T:
+        """Change the state of a token, and return the first part of what the change returned."""
+        with self._transaction() as db:
+            state = _find_state(db, token)
+            result, used = change(state, now)
+            db.execute(STATEMENTS["save_state"], {"token": token, "state": encode_state(state)})
+            if used is not None:
+                hour = int(now // HOUR)
+                values = {"token": token, "lane": used.lane, "hour": hour, "total": used.total}
+                db.execute(STATEMENTS["count_usage"], values)
+                db.execute(STATEMENTS["forget_usage"], {**values, "oldest": hour - KEPT_HOURS})
+        return result
+
+    def read(self, token: str, now: float) -> tuple[TokenState, float]:
+        """Return the state of a token, and the caller's time: this is the clock of the host."""
+        with self._transaction() as db:
+            return _find_state(db, token), now
+
+    def list_usage(self, token: str, since: float) -> list[HourlyUsage]:
+        """Return the requests of each hour that ends after ``since``, by lane and hour."""
+        with self._transaction() as db:
+            rows = db.execute(STATEMENTS["list_usage"], {"token": token, "hour": int(since // HOUR)})
+            return build_usage(rows.fetchall())
+
+    def close_idle(self) -> None:
+        """Do nothing: each transaction has a connection of its own."""
+
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Lock the state for all processes, and store what was written unless an error was raised."""
         with self._lock, self._open() as connection:
             connection.execute("begin immediate")
@@ -63,6 +104,11 @@ class StateFile:
             return
         with contextlib.closing(opened) as connection:
             yield connection
+
+
+def _find_state(db: sqlite3.Connection, token: str) -> TokenState:
+    found = db.execute(STATEMENTS["find_state"], {"token": token}).fetchone()
+    return decode_state(found[0] if found else None)
 
 
 def _open_or_replace(path: Path) -> sqlite3.Connection:

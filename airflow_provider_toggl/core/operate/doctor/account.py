@@ -12,12 +12,13 @@ from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import SystemClock, utc
 from airflow_provider_toggl.core.errors import (
     AccessDenied,
-    ApiError,
     ConnectionTrouble,
     MalformedAnswer,
     NotFound,
     QuotaExhausted,
     RateLimited,
+    RateLimitStateError,
+    RateLimitStateUnavailable,
     ServerTrouble,
     TogglError,
     WrongCredentials,
@@ -41,7 +42,9 @@ CLOCK_DRIFTS, CLOCK_OFF = 5.0, 30.0
 LOW_QUOTA = 0.1
 """The share of a lane below which it is a warning."""
 _WEBHOOK_LIMITS = {"Free": "1 webhook with 3 filters", "Starter": "2 webhooks with 6 filters each"}
-_PROBLEM_OF_ERROR: tuple[tuple[type[ApiError], str], ...] = (
+_PROBLEM_OF_ERROR: tuple[tuple[type[TogglError], str], ...] = (
+    (RateLimitStateUnavailable, "limits_unavailable"),
+    (RateLimitStateError, "limits_unavailable"),
     (WrongCredentials, "wrong_token"),
     (QuotaExhausted, "quota_gone"),
     (RateLimited, "rate_limited"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from airflow_provider_toggl.core.client.limits.state import HourlyUsage
+from airflow_provider_toggl.core.client.limits.store import HourlyUsage
 from airflow_provider_toggl.core.events.activity_log import Measurement
 from airflow_provider_toggl.core.operate.health.records import parse_stream_key
 

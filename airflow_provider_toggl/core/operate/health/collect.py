@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_toggl.core.client.limits.quota import Lane
+from airflow_provider_toggl.core.client.limits.state import ClaimedShare
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.activity_log import received_key
@@ -47,6 +48,7 @@ class HealthSources:
 
     :param open_store: opens the event store of the connection.
     :param lanes: returns the quota lanes of the connection's token.
+    :param shares: returns which tasks sent the requests of the current windows.
     :param workspace_id: of the connection, None if it names none.
     :param receives: whether this host's receiver accepts deliveries for it.
     """
@@ -54,6 +56,7 @@ class HealthSources:
     conn_id: str
     open_store: Callable[[], EventStore]
     lanes: Callable[[], Mapping[str, Lane]]
+    shares: Callable[[], Sequence[ClaimedShare]] = tuple
     workspace_id: int | None = None
     receives: bool = False
     has_secret: bool = False
@@ -75,6 +78,7 @@ def collect_health(sources: HealthSources, now: datetime) -> Health:
             return None
 
     lanes = read("quota", sources.lanes) or {}
+    shares = read("quota", sources.shares) or ()
     store = read("store", sources.open_store)
     if store is None:
         reason = unknown.pop("store")
@@ -91,6 +95,7 @@ def collect_health(sources: HealthSources, now: datetime) -> Health:
         receives=sources.receives,
         has_secret=sources.has_secret,
         lanes=lanes_from(lanes),
+        shares=tuple(shares),
         unknown=unknown,
         **facts,
     )

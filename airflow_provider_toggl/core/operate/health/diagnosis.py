@@ -193,7 +193,7 @@ def _quota(health: Health) -> Finding:
         if waiting:
             return Finding("quota", CheckStatus.WAITING, _join(*facts), "used up", at=waiting[0].until)
         label = "no requests" if not health.lanes else "not known"
-        return _unused("quota", _join(*(facts or ["no request with this token from this host"])), label)
+        return _unused("quota", _join(*(facts or ["no request with this token"])), label)
     left, lane = min(known, key=lambda one: one[0] / (one[1].total or max(1, one[0])))
     label = f"{left} / {lane.total}{_or_more(lane, '+')}" if lane.total is not None else str(left)
     resets_at = lane.resets_at if not waiting else waiting[0].until

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from airflow_provider_toggl.core.client.limits.state import ClaimedShare
 from airflow_provider_toggl.core.operate.findings import to_json
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 
 _JSON_NAMES = {
     "lanes": "quota",
+    "shares": "requests_by_task",
     "listed_at": "subscriptions_listed_at",
     "refused": "refused_last_day",
     "approvals": "mass_deletion_approved",
@@ -55,7 +57,7 @@ class StreamFreshness:
 
 @dataclass(frozen=True)
 class LaneQuota:
-    """The quota left in a lane, as last reported to this host.
+    """The quota left in a lane, as last reported.
 
     :param total: requests of a window. Until Toggl reports it, the highest number ever left, plus one.
     :param resets_at: None: the window starts with the next request.
@@ -146,6 +148,7 @@ class Health:
     refused: int = 0
     streams: tuple[StreamFreshness, ...] = ()
     lanes: tuple[LaneQuota, ...] = ()
+    shares: tuple[ClaimedShare, ...] = ()
     reconciliations: tuple[LastReconciliation, ...] = ()
     consumers: tuple[ConsumerPosition, ...] = ()
     approvals: tuple[int, ...] = ()

@@ -24,7 +24,8 @@ from airflow_provider_toggl.core.client.limits.fair_shares import (
 )
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.quota import QuotaReading
-from airflow_provider_toggl.core.client.limits.state import Permit, QuotaSpent, RateLimitState, ShareSpent, Wait
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
+from airflow_provider_toggl.core.client.limits.token_state import Permit, QuotaSpent, ShareSpent, Wait
 from airflow_provider_toggl.sandbox.server import start_sandbox
 from airflow_provider_toggl.sandbox.settings import Settings
 
@@ -106,7 +107,7 @@ class Window:
             self.left -= 1
             assert self.left >= 0, "the quota was overdrawn"
             reading = QuotaReading(self.left, float(int(self.resets_at - now) + 1))
-            self.state.release(outcome, LANE, reading, now)
+            self.state.release(outcome, reading, now)
         return outcome
 
 

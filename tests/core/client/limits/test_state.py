@@ -16,18 +16,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_toggl.core.client.limits.leaky_bucket import RESPONSE_TIMEOUT, Pace
 from airflow_provider_toggl.core.client.limits.quota import Lane, QuotaReading
-from airflow_provider_toggl.core.client.limits.state import (
-    HOUR,
-    KEPT_HOURS,
-    LEASE_SECONDS,
-    HourlyUsage,
-    Permit,
-    QuotaSpent,
-    RateLimitState,
-    ShareSpent,
-    Wait,
-    hash_token,
-)
+from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash_token
+from airflow_provider_toggl.core.client.limits.store import HOUR, KEPT_HOURS, HourlyUsage
+from airflow_provider_toggl.core.client.limits.token_state import LEASE_SECONDS, Permit, QuotaSpent, ShareSpent, Wait
 from airflow_provider_toggl.sandbox.rate_limits import RateLimits
 from airflow_provider_toggl.sandbox.settings import Settings
 
@@ -51,7 +42,7 @@ def grant(state: RateLimitState, now: float, *, lane: str = LANE) -> Permit:
 
 def send(state: RateLimitState, now: float, reading: QuotaReading | None, *, lane: str = LANE) -> None:
     """Send one request that is answered at once."""
-    state.release(grant(state, now, lane=lane), lane, reading, now)
+    state.release(grant(state, now, lane=lane), reading, now)
 
 
 @pytest.fixture
@@ -75,7 +66,7 @@ def test_no_permit_is_granted_while_a_request_is_in_flight_and_one_interval_afte
     one, other = states
     permit = grant(one, T)
     assert acquire(other, T + 2, pace=SLOW) == Wait(1.0)
-    one.release(permit, LANE, None, T + 2.2)
+    one.release(permit, None, T + 2.2)
     waiting = acquire(other, T + 3, pace=SLOW)
     assert isinstance(waiting, Wait)
     assert isinstance(acquire(other, T + 3 + waiting.seconds, pace=SLOW), Permit)
@@ -154,7 +145,7 @@ def test_one_token_at_two_base_urls_has_two_names() -> None:
 def test_until_a_response_reports_the_quota_requests_are_sent_one_by_one(state: RateLimitState) -> None:
     first = grant(state, T)
     assert isinstance(acquire(state, T + 1), Wait)
-    state.release(first, LANE, QuotaReading(0, 100.0), T + 2)
+    state.release(first, QuotaReading(0, 100.0), T + 2)
     assert isinstance(acquire(state, T + 3), QuotaSpent)
 
 
@@ -170,8 +161,8 @@ def test_of_two_responses_that_may_be_out_of_order_the_lower_number_counts(
 ) -> None:
     send(state, T, QuotaReading(10, 100.0))
     one, other = grant(state, T + 1), grant(state, T + 40)
-    state.release(other, LANE, QuotaReading(first, 60.0), T + 41)
-    state.release(one, LANE, QuotaReading(second, 59.0), T + 42)
+    state.release(other, QuotaReading(first, 60.0), T + 41)
+    state.release(one, QuotaReading(second, 59.0), T + 42)
     assert state.lane(LANE, T + 42).remaining == remaining
 
 
@@ -198,9 +189,9 @@ def test_a_reported_quota_does_not_raise_what_newer_headers_say(state: RateLimit
 def test_a_refused_lane_stays_closed_when_a_late_response_reports_more(state: RateLimitState) -> None:
     send(state, T, QuotaReading(2, 100.0))
     one, other = grant(state, T + 1), grant(state, T + 40)
-    state.release(other, LANE, None, T + 41)
+    state.release(other, None, T + 41)
     assert state.record_quota_refusal(LANE, 60.0, T + 41) == T + 101.5
-    state.release(one, LANE, QuotaReading(1, 59.0), T + 42)
+    state.release(one, QuotaReading(1, 59.0), T + 42)
     assert isinstance(acquire(state, T + 43), QuotaSpent)
 
 
@@ -245,14 +236,14 @@ def test_requests_are_counted_by_hour_and_lane(tmp_path: Path) -> None:
     send(state, NOON + HOUR + 5, None, lane="organization:1")
     send(RateLimitState(tmp_path / "quota.sqlite", "another"), NOON + 9, None, lane="user")
     later = HourlyUsage("organization:1", int(NOON) + HOUR, 1, None)
-    assert state.hourly_usage(NOON, NOON) == [later, HourlyUsage("user", int(NOON), 3, 30)]
-    assert state.hourly_usage(NOON + HOUR, NOON) == [later]
+    assert state.hourly_usage(NOON) == [later, HourlyUsage("user", int(NOON), 3, 30)]
+    assert state.hourly_usage(NOON + HOUR) == [later]
 
 
 def test_old_hours_are_forgotten(state: RateLimitState) -> None:
     for hour in (0, 1, KEPT_HOURS + 1):
         send(state, NOON + hour * HOUR, None)
-    hours = [usage.hour for usage in state.hourly_usage(NOON, NOON)]
+    hours = [usage.hour for usage in state.hourly_usage(NOON)]
     assert hours == [int(NOON) + HOUR, int(NOON) + (KEPT_HOURS + 1) * HOUR]
 
 
@@ -301,7 +292,7 @@ class Host:
             self.counted += 1
             client.reading = QuotaReading(state.remaining, float(state.resets_in_seconds))
         else:
-            self.state.release(client.permit, LANE, client.reading, self.now)
+            self.state.release(client.permit, client.reading, self.now)
             client.permit = None
 
 
@@ -329,7 +320,8 @@ def test_in_the_long_run_the_windows_are_used_up(kind: str) -> None:
 CHILD = """
 import json, sys, time
 from pathlib import Path
-from airflow_provider_toggl.core.client.limits.state import Permit, RateLimitState
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
+from airflow_provider_toggl.core.client.limits.token_state import Permit
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 path, rate, count = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
 state, sent = RateLimitState(path, "t"), []
@@ -339,7 +331,7 @@ while len(sent) < count:
         time.sleep(outcome.seconds)
         continue
     sent.append(time.time())
-    state.release(outcome, "user", None, time.time())
+    state.release(outcome, None, time.time())
 print(json.dumps(sent))
 """
 

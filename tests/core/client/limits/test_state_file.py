@@ -13,8 +13,8 @@ import pytest
 from support.disks import small_disk
 from support.pulls import unprivileged
 
-from airflow_provider_toggl.core.client.limits import state as state_module
-from airflow_provider_toggl.core.client.limits.state_file import STATEMENTS, StateFile
+from airflow_provider_toggl.core.client.limits.state_file import StateFile
+from airflow_provider_toggl.core.client.limits.token_state import TokenState
 
 
 @pytest.fixture
@@ -22,17 +22,17 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "toggl" / "quota.sqlite"
 
 
-def write(file: StateFile, *workspaces: int | None) -> None:
-    with file.transaction() as connection:
+def write(file: StateFile, *workspaces: int) -> None:
+    def learn(state: TokenState, _: float) -> tuple[None, None]:
         for workspace in workspaces or (7,):
-            connection.execute(
-                STATEMENTS["save_organization"], {"token": "t", "workspace_id": workspace, "organization_id": 3}
-            )
+            state.learn_organization(workspace, 3)
+        return None, None
+
+    file.update("t", 0.0, learn)
 
 
 def read(file: StateFile) -> list[int]:
-    with file.transaction() as connection:
-        return sorted(row[0] for row in connection.execute(STATEMENTS["list_organizations"], {"token": "t"}))
+    return sorted(file.read("t", 0.0)[0].organizations)
 
 
 def test_the_file_is_created_with_its_folder_and_only_its_owner_can_read_it(path: Path) -> None:
@@ -42,11 +42,28 @@ def test_the_file_is_created_with_its_folder_and_only_its_owner_can_read_it(path
 
 
 def test_an_error_rolls_the_transaction_back(path: Path) -> None:
-    state = StateFile(path)
+    file = StateFile(path)
+    write(file, 7)
 
-    with pytest.raises(sqlite3.IntegrityError):
-        write(state, 7, None)
-    assert read(state) == []
+    def fail(state: TokenState, _: float) -> tuple[None, None]:
+        state.learn_organization(8, 3)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        file.update("t", 0.0, fail)
+    assert read(file) == [7]
+
+
+@pytest.mark.parametrize("text", ['{"permits": "many"}', "{", b"\xff\xfe"])
+def test_a_state_that_is_not_readable_is_replaced_with_a_warning(
+    path: Path, text: str | bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = StateFile(path)
+    write(file, 7)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("update token_state set state = ?", [text])
+    assert read(file) == []
+    assert "is damaged and is replaced" in caplog.text
 
 
 def overwrite_all(path: Path) -> None:
@@ -145,8 +162,3 @@ def test_on_a_full_disk_the_state_is_kept_in_this_process(tmp_path: Path, caplog
         (disk / "rest").unlink()
         write(state, 8)
         assert read(state) == [8]
-
-
-def test_every_statement_is_used() -> None:
-    code = "".join(path.read_text() for path in Path(state_module.__file__).parent.glob("*.py"))
-    assert [name for name in STATEMENTS if not name.startswith("create_") and f'"{name}"' not in code] == []
