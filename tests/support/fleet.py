@@ -173,7 +173,8 @@ class Fleet(AirflowHome):
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": database,
             # The tasks of a killed host are tried again within seconds; by default, after minutes.
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "8",
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "12",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "15",
@@ -189,15 +190,22 @@ class Fleet(AirflowHome):
 
 
 @contextlib.contextmanager
-def running_fleet(path: Path, *, dags: Path | None = None, env: Mapping[str, str] | None = None) -> Iterator[Fleet]:
+def running_fleet(
+    path: Path,
+    *,
+    own_addresses: bool = True,
+    dags: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Fleet]:
     """Yield a fleet with running servers, whose Airflow is not started yet.
 
     :param path: its directory.
+    :param own_addresses: whether each host has an address of its own, where the machine allows it.
     :param dags: the folder of DAG files, which all hosts read.
     :param env: more environment variables for every process.
     """
     with contextlib.ExitStack() as stack:
-        network = stack.enter_context(host_network())
+        network = stack.enter_context(host_network(own_addresses=own_addresses))
         broker = stack.enter_context(running_redis(network.gateway))
         metadata = stack.enter_context(running_postgres(address=network.gateway, max_connections=200))
         data = stack.enter_context(running_postgres(address=network.gateway, max_connections=100))

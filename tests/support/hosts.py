@@ -4,12 +4,13 @@
 
     with host_network() as network:
         host = network.add("worker-1", folder)
-        process = host.start([sys.executable, "-m", "program"])
+        process = host.start([sys.executable, "-m", "program"], env=os.environ)
         host.kill()                        # as if its power failed: all processes at once
         host.wipe()                        # as if it came back as another machine
 
 For root on Linux a host has a network namespace on a bridge, a UTS namespace and a PID namespace. Elsewhere all hosts
-share the address 127.0.0.1 and the machine's name, and only their disks differ.
+share the address 127.0.0.1 and the machine's name, and only their disks differ. Hosts behind one address, as behind
+NAT, are made by ``host_network(own_addresses=False)``.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Host:
     :param name: its host name.
     :param folder: its disk.
     :param address: its IP address.
-    :param namespace: its network namespace, None if the machine has none to give.
+    :param namespace: its network namespace, None for the machine's own.
     """
 
     def __init__(self, name: str, folder: Path, address: str, namespace: str | None) -> None:
@@ -104,16 +105,17 @@ class Host:
             (self.folder / name).mkdir(parents=True)
 
     def _prefix(self) -> list[str]:
-        if self.namespace is None:
+        if not has_namespaces():
             return []
+        network = ["ip", "netns", "exec", self.namespace] if self.namespace else []
         unshare = ["unshare", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        return ["ip", "netns", "exec", self.namespace, *unshare, "sh", "-c", _AS_HOST, self.name]
+        return [*network, *unshare, "sh", "-c", _AS_HOST, self.name]
 
 
 class HostNetwork:
-    """Hosts that reach this machine, and each other, at addresses of their own.
+    """Hosts that reach this machine, and it them.
 
-    :param subnet: number of the network, None where the machine allows none.
+    :param subnet: number of the network; None if all have the address of this machine.
     """
 
     def __init__(self, subnet: int | None) -> None:
@@ -160,9 +162,12 @@ class HostNetwork:
 
 
 @contextlib.contextmanager
-def host_network() -> Iterator[HostNetwork]:
-    """Yield a network without hosts; everything on it ends with the block."""
-    network = HostNetwork(_claim_subnet() if has_namespaces() else None)
+def host_network(*, own_addresses: bool = True) -> Iterator[HostNetwork]:
+    """Yield a network without hosts; everything on it ends with the block.
+
+    :param own_addresses: whether each host has an address of its own, where the machine allows it.
+    """
+    network = HostNetwork(_claim_subnet() if own_addresses and has_namespaces() else None)
     try:
         yield network
     finally:
