@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import lru_cache
 
 from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash_token
 from airflow_provider_toggl.core.client.limits.store import StateStore
@@ -26,13 +27,19 @@ def open_rate_limit_state(fields: TogglFields, base_url: str, token: str) -> Rat
     return RateLimitState(_build_store(fields.event_store_conn_id), hash_token(base_url, token), scope=scope)
 
 
+@lru_cache(8)
+def _share_postgres(dsn: str) -> StateStore:
+    """Return the store of a database, whose connections all sessions of this process share."""
+    from airflow_provider_toggl.core.client.limits.postgres_state import PostgresState  # noqa: PLC0415 - needs psycopg, an extra of the package
+
+    return PostgresState(dsn)
+
+
 def _build_store(conn_id: str) -> StateStore:
     connection = get_connection(conn_id, parameter="event_store_conn_id") if conn_id.strip() else None
     if connection is not None and connection.conn_type in POSTGRES_TYPES:
         try:
-            from airflow_provider_toggl.core.client.limits.postgres_state import PostgresState  # noqa: PLC0415 - needs psycopg, an extra of the package
-
-            return PostgresState(build_dsn(connection))
+            return _share_postgres(build_dsn(connection))
         except ImportError as missing:
             raise ConfigurationError(
                 f"Rate limits in PostgreSQL need psycopg 3 ({missing}): pip install 'airflow-provider-toggl[postgres]'."

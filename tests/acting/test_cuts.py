@@ -16,7 +16,6 @@ from support.task_attempts import Killed, TaskStateStore, run_attempts
 from airflow_provider_toggl.core.client import idempotency, session, transport
 from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.client.transport import RequestsTransport
-from airflow_provider_toggl.hooks.settings import state_dir
 from airflow_provider_toggl.operators.catalog import (
     TogglEnsureClientOperator,
     TogglEnsureProjectOperator,
@@ -143,8 +142,44 @@ def live(toggl: RunningSandbox, stream: str) -> list[dict[str, Any]]:
     return [row for row in toggl.truth(stream) if row["deleted_at"] is None]
 
 
+class Hosts:
+    """The hosts on which tries run: each next one has an empty disk and another name."""
+
+    def __init__(self, connections: Connections, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self._connections = connections
+        self._monkeypatch = monkeypatch
+        self._folder = folder
+        self._number = 0
+
+    def next(self) -> None:
+        self._number += 1
+        name = f"host-{self._number}"
+        self._connections.set_option("state_dir", str(self._folder / name))
+        self._monkeypatch.setattr("socket.gethostname", lambda: name)
+
+
+@pytest.fixture
+def hosts(
+    toggl: RunningSandbox,
+    connections: Connections,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    postgres_fields: dict[str, Any],
+) -> Hosts:
+    """Hosts that share a PostgreSQL database."""
+    connections.set("shared", **postgres_fields)
+    connections.toggl(toggl, event_store_conn_id="shared")
+    connections.set_option("single_host", "False")
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+    return Hosts(connections, monkeypatch, tmp_path / "hosts")
+
+
 @pytest.mark.usefixtures("quick")
-def test_a_hundred_writes_with_lost_responses_take_effect_once(toggl: RunningSandbox, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("where", ["on one host", "each try on another host"])
+def test_a_hundred_writes_with_lost_responses_take_effect_once(
+    toggl: RunningSandbox, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, where: str
+):
+    between = (lambda: None) if where == "on one host" else request.getfixturevalue("hosts").next
     before = {stream: len(live(toggl, stream)) for stream in ("time_entries", "projects", "clients", "tasks")}
     project_id = next(row["id"] for row in live(toggl, "projects") if row["active"])
     troubles = Troubles(toggl, monkeypatch)
@@ -154,9 +189,9 @@ def test_a_hundred_writes_with_lost_responses_take_effect_once(toggl: RunningSan
         begun = begin(toggl, number) if kind in ("stop", "update") else None
         troubles.methods = {"stop": ("PATCH",), "update": ("PUT",)}.get(kind, ("POST",))
         troubles.order(trouble)
-        # As of Airflow 3.3, of 3.2, and of 3.2 where the next try is on another host.
+        # As of Airflow 3.3, and of 3.2, which keeps no state of a task.
         store = TaskStateStore() if number % 3 == 0 else None
-        between = forget_notes if number % 3 == 2 else lambda: None
+        between()
         result = run_attempts(operator_of(kind, number, begun, project_id), store=store, between=between)
         asked[kind] += 1
         assert isinstance(result["id"], int), (kind, trouble)
@@ -175,12 +210,6 @@ def test_a_hundred_writes_with_lost_responses_take_effect_once(toggl: RunningSan
             assert [row["name"] for row in live(toggl, f"{kind}s")].count(f"{kind} {number}") == 1
     for kind in ("project", "client", "task"):
         assert len(live(toggl, f"{kind}s")) == before[f"{kind}s"] + asked[kind]
-
-
-def forget_notes() -> None:
-    """Be another host."""
-    for note in Path(state_dir() / "notes").glob("*"):
-        note.unlink()
 
 
 def test_a_write_that_is_carried_out_after_its_connection_was_cut_is_found(

@@ -86,7 +86,7 @@ class PostgresState(PostgresSchema, StateStore):
             clock=clock or SystemClock(),
             connect_timeout=connect_timeout,
         )
-        # A session of Toggl is never closed.
+        # Nobody closes the rate limits of a token.
         weakref.finalize(self, self.server.close)
         self._preparing = threading.Lock()
         self._is_prepared = False
