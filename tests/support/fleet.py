@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from support.airflow_home import EXECUTABLES, AirflowHome
-from support.hosts import Host, HostNetwork, host_network
+from support.hosts import HostNetwork, host_network
 from support.servers.postgres import PostgresServer, running_postgres
 from support.servers.redis import running_redis
 
@@ -139,11 +139,10 @@ class Fleet(AirflowHome):
         super().stop(*(name for name in components or tuple(self.processes) if name in self.processes), timeout=timeout)
 
     def _start_on_host(self, name: str, *command: str) -> None:
-        host = self.hosts[name]
         with (self.logs / f"{name}.log").open("ab") as log:
-            self.processes[name] = host.start(
+            self.processes[name] = self.hosts[name].start(
                 [EXECUTABLES / "airflow", *command],
-                env=self.env | self._host_settings(host),
+                env=self.env,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -182,12 +181,6 @@ class Fleet(AirflowHome):
             "AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES": "100",
         }
 
-    def _host_settings(self, host: Host) -> dict[str, str]:
-        # Every path of Airflow and of the provider is below the home, and so on the disk of the host alone.
-        home = host.folder / "airflow"
-        home.mkdir(exist_ok=True)
-        return {"AIRFLOW_HOME": str(home), "AIRFLOW__TOGGL__STATE_DIR": str(home / "toggl")}
-
 
 @contextlib.contextmanager
 def running_fleet(
@@ -207,6 +200,6 @@ def running_fleet(
     with contextlib.ExitStack() as stack:
         network = stack.enter_context(host_network(own_addresses=own_addresses))
         broker = stack.enter_context(running_redis(network.gateway))
-        metadata = stack.enter_context(running_postgres(address=network.gateway, max_connections=200))
-        data = stack.enter_context(running_postgres(address=network.gateway, max_connections=100))
+        metadata = stack.enter_context(running_postgres(address=network.gateway, settings={"max_connections": 200}))
+        data = stack.enter_context(running_postgres(address=network.gateway, settings={"max_connections": 100}))
         yield stack.enter_context(Fleet(path, network, broker, metadata, data, dags=dags, env=env))

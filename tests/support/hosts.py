@@ -57,8 +57,12 @@ class Host:
 
     @property
     def env(self) -> dict[str, str]:
-        """The variables in which processes look for their folders, and the host's name."""
+        """The variables in which processes look for their folders, and the host's name.
+
+        Airflow and the provider keep their files below Airflow's home, and so on the disk of the host alone.
+        """
         return {
+            "AIRFLOW_HOME": str(self.folder / "airflow"),
             "HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "tmp"),
             "HOSTNAME": self.name,

@@ -17,7 +17,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,15 @@ class PostgresServer:
 
     :param folder: where its data and its log are; must be empty. The data is in ``data``.
     :param address: the IP address that it listens on, which everybody who reaches it may use.
-    :param max_connections: as in its configuration.
+    :param settings: more options of its configuration.
     """
 
-    def __init__(self, folder: Path, *, address: str = "127.0.0.1", max_connections: int = 50) -> None:
+    def __init__(
+        self, folder: Path, *, address: str = "127.0.0.1", settings: Mapping[str, str | int] | None = None
+    ) -> None:
         self._folder = folder
         self.address = address
-        self._max_connections = max_connections
+        self._settings = {"max_connections": 50, **(settings or {})}
         self.data = folder / "data"
         self._is_root = os.geteuid() == 0
         self._programs = _programs(folder) if self._is_root else _installation()
@@ -62,7 +64,7 @@ class PostgresServer:
             f"port={self.port}",
             f"listen_addresses={self.address}",
             "unix_socket_directories=",
-            f"max_connections={self._max_connections}",
+            *(f"{name}={value}" for name, value in self._settings.items()),
         ]
         command = [str(self._programs / "bin" / "postgres"), "-D", str(self.data)]
         with (self._folder / "log").open("ab") as log:
