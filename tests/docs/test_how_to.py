@@ -18,7 +18,9 @@ from urllib.parse import urlsplit
 import duckdb
 import psycopg
 import pytest
-from support.airflow_home import AirflowHome
+import requests
+from support.airflow_home import AirflowHome, free_port
+from support.deliveries import event_body, sign
 from support.event_stores import new_event
 from support.fixtures import pull_host
 from support.pulls import SandboxHost, build_workspace
@@ -26,6 +28,7 @@ from support.repository import ROOT
 from support.servers.postgres import running_postgres
 from support.toggl_rows import NOON, at, entries
 from support.tutorials import Shell, bare_environment, steps
+from support.waiting import wait_until
 
 from airflow_provider_toggl.__main__ import build_parser
 from airflow_provider_toggl.cli import receiver
@@ -33,7 +36,6 @@ from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.webhooks.delivery import MAX_BODY_BYTES
-from airflow_provider_toggl.get_provider_info import get_provider_info
 from airflow_provider_toggl.sandbox.server import start_sandbox
 
 EXAMPLES = ROOT / "docs" / "examples"
@@ -53,6 +55,13 @@ def load_entries(file: Path, number: int) -> None:
     with build_duckdb_warehouse(file, schema="toggl") as target:
         target.prepare()
         target.load([entries(*range(1, number + 1))], Progress("time_entries", "1", at(0), "", 1, NOON))
+
+
+def is_answering(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.ConnectionError:
+        return False
 
 
 def documents(name: str) -> list[dict[str, Any]]:
@@ -250,8 +259,9 @@ def test_a_command_finds_its_connection_in_a_secrets_backend(tmp_path: Path) -> 
     assert "user" in json.loads(done.stdout.splitlines()[-1])
 
 
-def test_the_role_of_several_hosts_may_make_both_schemas(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_role_of_several_hosts_may_make_all_schemas(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow_provider_toggl.hooks.events import open_event_store
+    from airflow_provider_toggl.hooks.toggl import TogglHook
     from airflow_provider_toggl.hooks.warehouse import open_warehouse
 
     given = json.loads((EXAMPLES / "several-hosts.json").read_text())
@@ -265,6 +275,7 @@ def test_the_role_of_several_hosts_may_make_both_schemas(monkeypatch: pytest.Mon
         with open_warehouse("warehouse", schema="toggl") as target:
             target.prepare()
             target.load([entries(1)], Progress("time_entries", "1", at(0), "", 1, NOON))
+        TogglHook("toggl_default").get_conn().lanes()
         store = open_event_store("toggl_default")
         store.append([new_event(1)])
         assert store.last_seq() == 1
@@ -272,16 +283,15 @@ def test_the_role_of_several_hosts_may_make_both_schemas(monkeypatch: pytest.Mon
             made = db.execute("select nspname from pg_namespace where nspname like 'toggl%' order by 1").fetchall()
             for query in QUESTIONS.values():
                 db.execute(query)
-        assert made == [("toggl",), ("toggl_events",)]
+        assert made == [("toggl",), ("toggl_events",), ("toggl_limits",)]
         store.close()
 
 
 # -- Kubernetes and proxies ------------------------------------------------------------------------------------------
 
 
-def test_the_chart_s_settings_are_settings_of_the_package() -> None:
+def test_the_chart_gives_the_connections_to_each_container() -> None:
     (values,) = documents("kubernetes/values.yaml")
-    assert set(values["config"]["toggl"]) <= set(get_provider_info()["config"]["toggl"]["options"])
     (secret,) = documents("kubernetes/secret.yaml")
     assert f"name: {secret['metadata']['name']}" in values["extraEnvFrom"]
 
@@ -301,6 +311,41 @@ def test_the_receiver_s_command_port_and_path_are_those_of_the_package() -> None
     (path,) = rule["http"]["paths"]
     assert path["path"] == "/toggl/webhooks/"
     assert path["backend"]["service"]["name"] == service["metadata"]["name"]
+
+
+def test_the_container_s_command_receives_into_the_database_that_its_environment_names(
+    postgres_fields: dict[str, Any], tmp_path: Path
+) -> None:
+    command = json.loads((EXAMPLES / "receiver" / "Dockerfile").read_text().split("CMD ")[1])
+    (compose,) = documents("receiver/compose.yaml")
+    environment = compose["services"]["receiver"]["environment"]
+    assert set(environment) == {"AIRFLOW_CONN_TOGGL_DEFAULT", "AIRFLOW_CONN_TOGGL_EVENTS"}
+    secret = json.loads(environment["AIRFLOW_CONN_TOGGL_DEFAULT"])["extra"]["webhook_secret"]
+    port = free_port()
+    command[0], command[command.index("8090")] = sys.executable, str(port)
+    known = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "TOGGL"))}
+    env = (
+        known
+        | environment
+        | {
+            "AIRFLOW_HOME": str(tmp_path),
+            "AIRFLOW_CONN_TOGGL_EVENTS": json.dumps(postgres_fields),
+        }
+    )
+    with subprocess.Popen(command, env=env) as receiver_process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_until(lambda: is_answering(f"{url}/toggl/health"), timeout=60)
+            body = event_body(1)
+            headers = {"x-webhook-signature-256": sign(body, secret)}
+            answer = requests.post(f"{url}/toggl/webhooks/toggl_default", data=body, headers=headers, timeout=30)
+        finally:
+            receiver_process.terminate()
+    assert answer.status_code == 200
+    with psycopg.connect(
+        f"host=127.0.0.1 port={postgres_fields['port']} user=postgres dbname={postgres_fields['schema']}"
+    ) as db:
+        assert db.execute("select count(*) from toggl_events.events").fetchall() == [(1,)]
 
 
 def test_proxies_take_bodies_as_large_as_the_receiver_does_and_lead_to_its_path() -> None:

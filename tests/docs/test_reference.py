@@ -93,7 +93,8 @@ def test_the_views_and_the_tables_of_progress_are_there() -> None:
 def test_every_error_is_there_and_one_that_can_be_raised_says_when_and_what_to_do() -> None:
     every = reference().error_classes()
     bases = {one.__base__ for one in every}
-    assert reference().documented_errors().keys() == {one.__name__ for one in every if one not in bases}
+    documented = reference().documented_errors().keys()
+    assert {one.__name__ for one in every if one not in bases} <= documented <= {one.__name__ for one in every}
     advice = re.compile(r"^\*\*When:\*\* .+\n\n\*\*What to do:\*\* .+", re.MULTILINE)
     for one in every:
         text = section("reference/errors.md", one.__name__)

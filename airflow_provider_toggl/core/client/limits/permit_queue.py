@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 #: One that is this many seconds late lets those behind it pass: it died, or its host is busy.
 LATE_SECONDS = 0.25
-#: One that is this many seconds late loses its place. A task that was deferred comes back within that time.
-ABSENT_SECONDS = 60.0
+#: One that is this many seconds late loses its place. A task that was deferred comes back before that.
+ABSENT_SECONDS = 300.0
 #: A later time is from before the clock was set back.
 LONGEST_SECONDS = 86_400.0
 
