@@ -18,7 +18,7 @@ COMPILE := $(UV) pip compile $(LOCK_ARGS) --quiet --universal --python-version 3
            --no-emit-index-url --no-emit-find-links --override requirements/overrides.in \
            --custom-compile-command 'make lock'
 
-.PHONY: help check demo test test-newest test-oldest lint bench soak mutants docs dist installs screenshots lock clean browser mariadb style types
+.PHONY: help check demo test test-newest test-oldest lint bench soak mutants docs dist installs screenshots lock clean browser mariadb redis style types
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -34,9 +34,9 @@ demo: $(VENV)/.ready ## a local Toggl and a real Airflow that loads a workspace 
 	@exec $(VENV)/bin/python scripts/demo.py
 
 test: lint test-newest test-oldest docs ## everything: style, types, all tests on the newest and the oldest Airflow, docs
-	@$(MAKE) --no-print-directory browser mariadb
+	@$(MAKE) --no-print-directory browser mariadb redis
 
-test-newest: $(VENV)/.ready $(CLIENTS)/.ready browser mariadb
+test-newest: $(VENV)/.ready $(CLIENTS)/.ready browser mariadb redis
 	TOGGL_CLIENTS_PYTHON=$(CURDIR)/$(CLIENTS)/bin/python $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak" $(PYTEST_ARGS)
 
 test-oldest: $(OLDEST)/.ready browser
@@ -56,7 +56,7 @@ bench: $(VENV)/.ready $(BENCH)/.ready $(PEERS)/.ready mariadb ## all benchmarks,
 	  $(VENV)/bin/python $$program || missed="$$missed $$program"; done; \
 	if [ -n "$$missed" ]; then echo "A limit was missed, or the program failed:$$missed" >&2; exit 1; fi; echo "Every limit holds."
 
-soak: $(VENV)/.ready ## the long fault tests, in random order, SOAK_ROUNDS times (10)
+soak: $(VENV)/.ready redis ## the long fault tests, in random order, SOAK_ROUNDS times (10)
 	@for round in $$(seq $${SOAK_ROUNDS:-10}); do \
 	  $(VENV)/bin/python -m pytest -n 2 -q -m "soak and not installs" $(PYTEST_ARGS) || exit 1; done
 
@@ -94,6 +94,9 @@ browser:
 
 mariadb:
 	@scripts/find-mariadb.sh
+
+redis:
+	@scripts/find-redis.sh
 
 # Stamp files: an environment is made again only if its lock or the package's metadata is newer.
 $(UV): requirements/uv.txt

@@ -17,9 +17,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from support.airflow_home import free_port
@@ -33,25 +34,38 @@ class PostgresServer:
     """One server.
 
     :param folder: where its data and its log are; must be empty. The data is in ``data``.
+    :param address: the IP address that it listens on, which everybody who reaches it may use.
+    :param settings: more options of its configuration.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *, address: str = "127.0.0.1", settings: Mapping[str, str | int] | None = None
+    ) -> None:
         self._folder = folder
+        self.address = address
+        self._settings = {"max_connections": 50, **(settings or {})}
         self.data = folder / "data"
         self._is_root = os.geteuid() == 0
         self._programs = _programs(folder) if self._is_root else _installation()
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
-        self.dsn = f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres"
+        self.dsn = f"host={address} port={self.port} user=postgres dbname=postgres"
         if self._is_root:
             folder.chmod(0o755)
             self.data.mkdir()
             os.chown(self.data, NOBODY, NOBODY)
         self._call("initdb", "-D", str(self.data), "-U", "postgres", "--auth=trust", "--no-locale", "-E", "UTF8")
+        with (self.data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all samenet trust\n")
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = [f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=50"]
+        options = [
+            f"port={self.port}",
+            f"listen_addresses={self.address}",
+            "unix_socket_directories=",
+            *(f"{name}={value}" for name, value in self._settings.items()),
+        ]
         command = [str(self._programs / "bin" / "postgres"), "-D", str(self.data)]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -107,11 +121,14 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
-    """Yield a running server, and remove it afterwards."""
+def running_postgres(**options: Any) -> Iterator[PostgresServer]:
+    """Yield a running server, and remove it afterwards.
+
+    :param options: those of ``PostgresServer``.
+    """
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     try:
-        server = PostgresServer(folder)
+        server = PostgresServer(folder, **options)
         try:
             server.start()
             yield server
