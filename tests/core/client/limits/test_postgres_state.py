@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -19,9 +18,8 @@ from airflow_provider_toggl.core.client.limits.fair_shares import Claimant
 from airflow_provider_toggl.core.client.limits.leaky_bucket import RESPONSE_TIMEOUT, Pace
 from airflow_provider_toggl.core.client.limits.postgres_state import PostgresState
 from airflow_provider_toggl.core.client.limits.quota import Lane, QuotaReading
-from airflow_provider_toggl.core.client.limits.state import ClaimedShare, RateLimitState
-from airflow_provider_toggl.core.client.limits.store import HOUR, HourlyUsage
-from airflow_provider_toggl.core.client.limits.token_state import Permit, QuotaSpent, TokenState, Wait
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
+from airflow_provider_toggl.core.client.limits.token_state import Permit, QuotaSpent, Wait
 from airflow_provider_toggl.core.errors import RateLimitStateError, RateLimitStateUnavailable
 
 LANE = "organization:3"
@@ -61,22 +59,6 @@ def test_a_host_whose_clock_is_wrong_sees_each_time_by_its_own_clock(store: Post
     assert wrong.record_quota_refusal("user", 20.0, time.time() + off) == pytest.approx(time.time() + off + 20, abs=1.0)
 
 
-def test_what_one_host_sends_all_hosts_know(store: PostgresState, postgres: PostgresServer) -> None:
-    one, now = RateLimitState(store, "t"), time.time()
-    elsewhere = PostgresState(postgres.dsn, schema=store.schema)
-    other = RateLimitState(elsewhere, "t")
-    permit = grant(one, now, "load")
-    assert isinstance(other.acquire(LANE, pace=FAST, reserve=0, now=now), Wait)
-    one.release(permit, QuotaReading(7, 100.0), now)
-    one.learn_organization(5, 3, now)
-    assert other.lane("workspace:5", now).remaining == 7
-    assert other.taken(LANE, now) == 1
-    assert other.shares(now) == [ClaimedShare(LANE, "load", one._host, 1, None)]
-    assert other.hourly_usage(now) == [HourlyUsage(LANE, int(now // HOUR) * HOUR, 1, None)]
-    assert RateLimitState(store, "another").lanes(now) == {}
-    elsewhere.close()
-
-
 def test_hosts_with_addresses_of_their_own_have_their_own_pace_and_one_quota(store: PostgresState) -> None:
     one, other, now = RateLimitState(store, "t", scope="a"), RateLimitState(store, "t", scope="b"), time.time()
     one.release(grant(one, now), QuotaReading(2, 100.0), now)
@@ -85,29 +67,6 @@ def test_hosts_with_addresses_of_their_own_have_their_own_pace_and_one_quota(sto
     assert isinstance(one.acquire(LANE, pace=FAST, reserve=0, now=now), Wait)
     grant(other, now)
     assert isinstance(other.acquire(LANE, pace=FAST, reserve=0, now=now), QuotaSpent)
-
-
-def test_changes_at_the_same_time_are_all_stored(store: PostgresState) -> None:
-    def learn(first: int) -> None:
-        for workspace in range(first, first + 20):
-            RateLimitState(store, "t").learn_organization(workspace, 3, time.time())
-
-    threads = [threading.Thread(target=learn, args=(100 * number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(RateLimitState(store, "t").organizations(time.time())) == 80
-
-
-def test_an_error_undoes_a_change(store: PostgresState) -> None:
-    def fail(state: TokenState, _: float) -> tuple[None, None]:
-        state.learn_organization(8, 3)
-        raise KeyError
-
-    with pytest.raises(KeyError):
-        store.update("t", 0.0, fail)
-    assert store.read("t", 0.0)[0].organizations == {}
 
 
 def test_a_process_that_waits_a_second_or_longer_holds_no_connection(
