@@ -1,15 +1,17 @@
 """Measures how well the tests notice faults: changes the code in one place at a time and runs the tests that reach it.
 
-Such a change is a *mutant*; it is killed if a test fails or takes too long. A seed chooses the mutants, so a run can be
-repeated. Places that no test should hold are left out: log lines, docstrings, f-strings, messages of exceptions,
-annotations, decorators, and what only type checkers read.
+Such a change is a *mutant*. A seed chooses the mutants, so a run can be repeated. First each file of tests below
+``tests/core`` runs once, which shows the functions that each test reaches. Then each mutant is tried in a process of
+its own, which imports the changed module and runs the tests that reach its function: those of the mirrored file first,
+then the closest, then the quickest. The first pass runs tests of a few seconds; the second pass runs more of them for
+the mutants that are left.
 
-One process collects the tests below ``tests/core``, runs each file once and records which functions each test reaches.
-Then it forks for each mutant: the fork exchanges the code of the function in memory and runs the tests that reach it,
-those of the mirrored file first. A mutant outside of functions, such as a constant, needs a new import: it is tried in
-a fork that has imported third-party libraries only.
+A mutant is *killed* if a test fails or uses up its limit, which is in seconds of the processor: a busy machine kills
+nothing. It *survived* if all tests that reach it pass, and is *undecided* if the second pass was too short for all of
+them. It is *excluded* if a rule of ``EXCLUDED`` holds. The report, which is JSON, counts them all.
 
-Prints JSON: the share of killed mutants, for each folder too, and the survivors.
+Changes of mere text are no mutants: log lines, docstrings, f-strings, messages of exceptions, annotations, decorators,
+and what only type checkers read.
 """
 
 from __future__ import annotations
@@ -17,81 +19,76 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
-import difflib
-import gc
 import importlib
-import importlib.util
 import json
 import os
 import random
+import re
 import resource
 import shutil
-import signal
 import sys
 import tempfile
 import threading
 import time
 import traceback
-from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import SourceFileLoader
+from itertools import pairwise
 from pathlib import Path
-from types import CodeType, FrameType, FunctionType
-from typing import Any, TypeAlias, TypeVar
+from types import CodeType, FrameType
+from typing import Any, TypeVar
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "airflow_provider_toggl"
+CODE = f"{PACKAGE}/core"
 TESTS = "tests/core"
 #: Tests that face Airflow or take long are not run.
 MARKERS = "not (airflow or browser or slow or soak or installs or newest)"
-#: Parameters and fixtures of tests that start a database server; they are not run either.
-SERVERS = ("postgres", "mariadb", "mysql", "ansi")
-#: Imported before the forks. Not Airflow, which reads its home at import, nor polars, which starts threads.
+#: Imported before the forks, to save time. Not Airflow, which reads its home at import.
 LIBRARIES = (
-    "pytest", "hypothesis", "duckdb", "pandas", "pyarrow.parquet", "psycopg", "requests", "msgspec",
-    "pendulum", "pytz", "starlette.applications", "uvicorn", "sqlite3", "mysql.connector",
-)  # fmt: skip
-#: The exit code of a process that could not run the tests. It says nothing about a mutant.
-BROKEN = 70
-UNCHANGED = "unchanged"
-#: A mutant may not use more memory.
+    "duckdb",
+    "pandas",
+    "pyarrow.parquet",
+    "psycopg",
+    "requests",
+    "msgspec",
+    "pendulum",
+    "starlette.applications",
+)
+#: What the tests of a mutant may cost in each pass, see ``Reach``.
+PASSES = (6.0, 60.0)
+#: Tries without any change, which no test may fail.
+UNCHANGED = 10
+#: A process that uses no processor for so many seconds hangs.
+IDLE = 120.0
 MEMORY = 12 << 30
-#: How many test files are collected for a mutant that needs a new import.
-FILES = 4
 
-Replacement: TypeAlias = "tuple[str, ast.AST, str]"
+EXCLUDED: dict[str, str] = {}
+"""Rules for mutants that do not change what a caller gets: a name, and a pattern of the kind and the line."""
+
 T = TypeVar("T")
 
 # --- Mutants ---------------------------------------------------------------------------------------------------------
 
 COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
-    ast.Lt: (ast.LtE, ast.GtE),
-    ast.LtE: (ast.Lt, ast.Gt),
-    ast.Gt: (ast.GtE, ast.LtE),
-    ast.GtE: (ast.Gt, ast.Lt),
-    ast.Eq: (ast.NotEq,),
-    ast.NotEq: (ast.Eq,),
-    ast.Is: (ast.IsNot,),
-    ast.IsNot: (ast.Is,),
-    ast.In: (ast.NotIn,),
-    ast.NotIn: (ast.In,),
-}
+    ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE), ast.GtE: (ast.Gt, ast.Lt),
+    ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.Is: (ast.IsNot,), ast.IsNot: (ast.Is,),
+    ast.In: (ast.NotIn,), ast.NotIn: (ast.In,),
+}  # fmt: skip
 ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Div,
-    ast.Div: ast.Mult,
-    ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.Mult,
-    ast.BitOr: ast.BitAnd,
-    ast.BitAnd: ast.BitOr,
-}
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.Mult, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr,
+}  # fmt: skip
 LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 #: Calls with the same result if their arguments are swapped, or whose arguments are types.
 SYMMETRIC = {"min", "max", "compare_digest", "cast", "TypeVar", "NewType"}
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @dataclass(frozen=True)
@@ -99,36 +96,52 @@ class Mutant:
     """One change of one file.
 
     :param path: the file, relative to the repository.
-    :param line: of the change.
     :param kind: what is changed, such as ``comparison``.
     :param function: the first line of the function around it, or 0 outside of functions.
-    :param text: the whole changed file.
-    :param diff: the changed lines.
+    :param start: the first byte that is replaced.
+    :param end: the byte after the last one.
+    :param text: the new text.
     """
 
     path: str
     line: int
     kind: str
     function: int
-    text: str = field(repr=False)
-    diff: str
+    start: int
+    end: int
+    text: str
+
+    def apply(self, source: str) -> str:
+        """Return the changed file; all other lines keep their numbers."""
+        data = source.encode()
+        removed = data[self.start : self.end].count(b"\n")
+        ending = ")" if self.text.endswith(")") else ""
+        text = self.text.removesuffix(")") + "\n" * removed + ending
+        return (data[: self.start] + text.encode() + data[self.end :]).decode()
+
+    def diff(self, source: str) -> list[str]:
+        """Return the lines before and after the change."""
+        data = source.encode()
+        first, last = data.rfind(b"\n", 0, self.start) + 1, (data + b"\n").find(b"\n", self.end)
+        after = data[first : self.start] + self.text.encode() + data[self.end : last]
+        return [f"- {data[first:last].decode().strip()}", f"+ {after.decode().strip()}"]
 
 
 class MutantFinder(ast.NodeVisitor):
-    """Collects the replacements of a module: kind, node to be replaced, new text, and first line of the function."""
+    """Collects the changes of a module: kind, node to be replaced, new text, and first line of the function."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[str, ast.AST, str, int]] = []
+        self.found: list[tuple[str, Any, str, int]] = []
         self._function = 0
 
     def visit(self, node: ast.AST) -> None:
-        """Collect the replacements of a node and of those inside it."""
-        if _is_left_out(node):
-            for inner in node.orelse if isinstance(node, ast.If) else ():
+        """Collect the changes of a node and of those inside it."""
+        if not is_left_out(node):
+            self.found.extend((*change, self._function) for change in changes(node))
+            super().visit(node)
+        elif isinstance(node, ast.If):
+            for inner in node.orelse:
                 self.visit(inner)
-            return
-        self.found.extend((*replacement, self._function) for replacement in _replacements(node))
-        super().visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Visit defaults and body, but neither decorators nor annotations."""
@@ -157,35 +170,88 @@ class MutantFinder(ast.NodeVisitor):
                     self.visit(inner)
 
 
-@dataclass(frozen=True)
-class Change:
-    """A change that was found, before the changed file is made.
-
-    :param start: the first byte that is replaced.
-    :param end: the byte after the last one.
-    :param text: the new text.
-    """
-
-    path: str
-    line: int
-    kind: str
-    function: int
-    start: int
-    end: int
-    text: str
-
-    def apply(self, source: str) -> Mutant:
-        """Return the mutant; all other lines keep their numbers."""
-        data = source.encode()
-        removed = data[self.start : self.end].count(b"\n")
-        ending = ")" if self.text.endswith(")") else ""
-        padded = self.text.removesuffix(")") + "\n" * removed + ending
-        text, shown = ((data[: self.start] + one.encode() + data[self.end :]).decode() for one in (padded, self.text))
-        return Mutant(self.path, self.line, self.kind, self.function, text, _diff(source, shown))
+def is_left_out(node: ast.AST) -> bool:
+    """Return whether a node stays as it is, with what is inside it: texts, log lines, imports, abstract methods."""
+    match node:
+        case ast.JoinedStr() | ast.Import() | ast.ImportFrom():
+            return True
+        case ast.If():
+            return "TYPE_CHECKING" in ast.unparse(node.test)
+        case ast.Raise():
+            return node.exc is not None and "NotImplementedError" in ast.unparse(node.exc)
+        case ast.Call(func=ast.Attribute(value=owner, attr=name)):
+            return ast.unparse(owner) in ("log", "logger", "self._log") and name in LOG_METHODS
+        case ast.Call(func=ast.Name(id="log_line")):
+            return True
+    return False
 
 
-def find_changes(path: str, source: str) -> list[Change]:
-    """Return all changes of a module that make a mutant, ordered by place.
+def changes(node: ast.AST) -> Iterator[tuple[str, ast.AST, str]]:  # noqa: C901, PLR0912 - a table
+    """Return what may stand in place of a node: a kind, what is replaced, and the new text."""
+    match node:
+        case ast.Compare(left, operators, others):
+            for number, operator in enumerate(operators):
+                for other in COMPARISONS[type(operator)]:
+                    changed = [*operators[:number], other(), *operators[number + 1 :]]
+                    yield "comparison", node, _text(ast.Compare(left, changed, others))
+        case ast.BoolOp(operator, values):
+            yield "boolean", node, _text(ast.BoolOp(ast.Or() if isinstance(operator, ast.And) else ast.And(), values))
+            for number in range(len(values)):
+                rest = [*values[:number], *values[number + 1 :]]
+                yield "operand", node, _text(ast.BoolOp(operator, rest) if len(rest) > 1 else rest[0])
+        case ast.BinOp(left, operator, right) if other := ARITHMETIC.get(type(operator)):
+            yield "arithmetic", node, _text(ast.BinOp(left, other(), right))
+        case ast.AugAssign(target, operator, value) if other := ARITHMETIC.get(type(operator)):
+            yield "arithmetic", node, ast.unparse(ast.AugAssign(target, other(), value))
+        case ast.UnaryOp(ast.Not() | ast.USub() as operator, operand):
+            yield "not" if isinstance(operator, ast.Not) else "sign", node, _text(operand)
+        case ast.Constant(bool() as value):
+            yield "constant", node, str(not value)
+        case ast.Constant(int() | float() as value):
+            yield "constant", node, repr(value + 1)
+            yield "constant", node, f"({value - 1!r})"
+        case ast.If(test) | ast.While(test) | ast.IfExp(test):
+            if not isinstance(test, (ast.Compare, ast.Constant)) and not _is_not(test):
+                yield "condition", test, _text(ast.UnaryOp(ast.Not(), test))
+        case ast.comprehension(ifs=tests):
+            yield from (("condition", test, "True") for test in tests)
+        case ast.Return(None | ast.Constant(None | True | False | 0 | 1)):
+            pass
+        case ast.Return(value):
+            is_text = isinstance(value, ast.JoinedStr) or (
+                isinstance(value, ast.Constant) and isinstance(value.value, str)
+            )
+            yield "return", node, 'return ""' if is_text else "return None"
+        case ast.Expr(ast.Call() as call) | ast.Expr(ast.Await(ast.Call() as call)):
+            if not is_left_out(call):
+                yield "dropped call", node, "pass"
+        case ast.Raise():
+            yield "dropped raise", node, "pass"
+        case ast.Call(function, args, keywords):
+            if any(isinstance(one, ast.Starred) for one in args) or _name(function) in SYMMETRIC:
+                return
+            for number, (one, other) in enumerate(pairwise(args)):
+                if ast.unparse(one) != ast.unparse(other):
+                    swapped = [*args[:number], other, one, *args[number + 2 :]]
+                    yield "swapped arguments", node, ast.unparse(ast.Call(function, swapped, keywords))
+        case ast.Break() | ast.Continue():
+            yield "jump", node, "continue" if isinstance(node, ast.Break) else "break"
+
+
+def _text(node: ast.expr) -> str:
+    return f"({ast.unparse(node)})"
+
+
+def _is_not(node: ast.expr) -> bool:
+    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+
+
+def _name(function: ast.expr) -> str:
+    return ast.unparse(function).rpartition(".")[2] if isinstance(function, (ast.Name, ast.Attribute)) else ""
+
+
+def find_mutants(path: str, source: str) -> list[Mutant]:
+    """Return all mutants of a module, ordered by place.
 
     :param path: of the module, relative to the repository.
     """
@@ -194,151 +260,23 @@ def find_changes(path: str, source: str) -> list[Change]:
     starts = [0]
     for row in source.encode().splitlines(keepends=True):
         starts.append(starts[-1] + len(row))
-    changes = []
+    mutants = []
     for kind, node, text, function in finder.found:
-        place: Any = node
-        start = starts[place.lineno - 1] + place.col_offset
-        end = starts[place.end_lineno - 1] + place.end_col_offset
-        changes.append(Change(path, place.lineno, kind, function, start, end, text))
-    return sorted(changes, key=lambda one: (one.start, one.end, one.kind, one.text))
+        start = starts[node.lineno - 1] + node.col_offset
+        end = starts[node.end_lineno - 1] + node.end_col_offset
+        mutants.append(Mutant(path, node.lineno, kind, function, start, end, text))
+    return sorted(mutants, key=lambda one: (one.start, one.end, one.kind, one.text))
 
 
-def _diff(before: str, after: str) -> str:
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
-    return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
+def sample(root: Path, seed: int, count: int) -> tuple[list[Mutant], int]:
+    """Return the chosen mutants, ordered by place, and how many there are altogether."""
+    paths = sorted(path.relative_to(root).as_posix() for path in (root / CODE).rglob("*.py"))
+    mutants = [mutant for path in paths for mutant in find_mutants(path, (root / path).read_text())]
+    chosen = random.Random(seed).sample(range(len(mutants)), min(count, len(mutants)))  # noqa: S311 - to be repeated
+    return [mutants[number] for number in sorted(chosen)], len(mutants)
 
 
-def _is_left_out(node: ast.AST) -> bool:
-    """Return whether a node stays as it is, with what is inside it: texts, log lines, imports, abstract methods."""
-    if isinstance(node, (ast.JoinedStr, ast.Import, ast.ImportFrom)):
-        return True
-    if isinstance(node, ast.If):
-        return "TYPE_CHECKING" in ast.unparse(node.test)
-    if isinstance(node, ast.Raise):
-        return node.exc is not None and "NotImplementedError" in ast.unparse(node.exc)
-    if not isinstance(node, ast.Call):
-        return False
-    if isinstance(node.func, ast.Attribute):
-        owner = ast.unparse(node.func.value)
-        return owner in ("log", "logger", "self._log") and node.func.attr in LOG_METHODS
-    return isinstance(node.func, ast.Name) and node.func.id == "log_line"
-
-
-def _replacements(node: ast.AST) -> Iterator[Replacement]:
-    """Return what may stand in place of a node: a kind, what is replaced, and the new text."""
-    for kind, change in CHANGES.items():
-        if isinstance(node, kind):
-            yield from change(node)
-
-
-def _compare(node: ast.Compare) -> Iterator[Replacement]:
-    for number, operator in enumerate(node.ops):
-        for other in COMPARISONS[type(operator)]:
-            operators = [*node.ops[:number], other(), *node.ops[number + 1 :]]
-            yield "comparison", node, _text(ast.Compare(node.left, operators, node.comparators))
-
-
-def _boolean(node: ast.BoolOp) -> Iterator[Replacement]:
-    yield "boolean", node, _text(ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values))
-    for number in range(len(node.values)):
-        rest = [*node.values[:number], *node.values[number + 1 :]]
-        yield "operand", node, _text(ast.BoolOp(node.op, rest) if len(rest) > 1 else rest[0])
-
-
-def _binary(node: ast.BinOp) -> Iterator[Replacement]:
-    if other := ARITHMETIC.get(type(node.op)):
-        yield "arithmetic", node, _text(ast.BinOp(node.left, other(), node.right))
-
-
-def _augmented(node: ast.AugAssign) -> Iterator[Replacement]:
-    if other := ARITHMETIC.get(type(node.op)):
-        yield "arithmetic", node, ast.unparse(ast.AugAssign(node.target, other(), node.value))
-
-
-def _unary(node: ast.UnaryOp) -> Iterator[Replacement]:
-    if isinstance(node.op, (ast.Not, ast.USub)):
-        yield "not" if isinstance(node.op, ast.Not) else "sign", node, _text(node.operand)
-
-
-def _constant(node: ast.Constant) -> Iterator[Replacement]:
-    if isinstance(node.value, bool):
-        yield "constant", node, str(not node.value)
-    elif isinstance(node.value, (int, float)):
-        yield "constant", node, repr(node.value + 1)
-        yield "constant", node, f"({node.value - 1!r})"
-
-
-def _condition(node: ast.If | ast.While | ast.IfExp) -> Iterator[Replacement]:
-    test = node.test
-    if not isinstance(test, (ast.Compare, ast.Constant)) and not (
-        isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
-    ):
-        yield "condition", test, _text(ast.UnaryOp(ast.Not(), test))
-
-
-def _comprehension(node: ast.comprehension) -> Iterator[Replacement]:
-    for test in node.ifs:
-        yield "condition", test, "True"
-
-
-def _return(node: ast.Return) -> Iterator[Replacement]:
-    if node.value is None or (isinstance(node.value, ast.Constant) and node.value.value in (None, True, False)):
-        return
-    is_text = isinstance(node.value, ast.JoinedStr) or (
-        isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-    )
-    yield "return", node, 'return ""' if is_text else "return None"
-
-
-def _statement(node: ast.Expr) -> Iterator[Replacement]:
-    call = node.value.value if isinstance(node.value, ast.Await) else node.value
-    if isinstance(call, ast.Call) and not _is_left_out(call):
-        yield "dropped call", node, "pass"
-
-
-def _raise(node: ast.Raise) -> Iterator[Replacement]:
-    yield "dropped raise", node, "pass"
-
-
-def _arguments(node: ast.Call) -> Iterator[Replacement]:
-    if any(isinstance(one, ast.Starred) for one in node.args):
-        return
-    if isinstance(node.func, (ast.Name, ast.Attribute)) and ast.unparse(node.func).split(".")[-1] in SYMMETRIC:
-        return
-    for number in range(len(node.args) - 1):
-        if ast.unparse(node.args[number]) == ast.unparse(node.args[number + 1]):
-            continue
-        args = list(node.args)
-        args[number : number + 2] = args[number + 1], args[number]
-        yield "swapped arguments", node, ast.unparse(ast.Call(node.func, args, node.keywords))
-
-
-def _jump(node: ast.Break | ast.Continue) -> Iterator[Replacement]:
-    yield "jump", node, "continue" if isinstance(node, ast.Break) else "break"
-
-
-CHANGES: dict[Any, Callable[[Any], Iterator[Replacement]]] = {
-    ast.Compare: _compare,
-    ast.BoolOp: _boolean,
-    ast.BinOp: _binary,
-    ast.AugAssign: _augmented,
-    ast.UnaryOp: _unary,
-    ast.Constant: _constant,
-    (ast.If, ast.While, ast.IfExp): _condition,
-    ast.comprehension: _comprehension,
-    ast.Return: _return,
-    ast.Expr: _statement,
-    ast.Raise: _raise,
-    ast.Call: _arguments,
-    (ast.Break, ast.Continue): _jump,
-}
-
-
-def _text(node: ast.expr) -> str:
-    return f"({ast.unparse(node)})"
-
-
-# --- Tests that reach a function -------------------------------------------------------------------------------------
+# --- Tests that reach a mutant ---------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -347,64 +285,12 @@ class Reach:
 
     :param functions: the functions that it calls, as ``path:line``.
     :param cost: the seconds of the processor that it takes, and a part of those that it waits.
-    :param seconds: how long it takes.
     :param passed: whether it passes without any mutant.
     """
 
-    functions: list[str] = field(default_factory=list)
-    cost: float = 0.0
-    seconds: float = 0.0
-    passed: bool = True
-
-
-def mirrored(path: str) -> list[str]:
-    """Return where the tests of a module may be, relative to the repository."""
-    inner = Path("tests") / Path(path).relative_to(PACKAGE)
-    paths = (inner.parent / f"test_{inner.stem.strip('_')}.py", inner.parent.parent / f"test_{inner.parent.name}.py")
-    return [one.as_posix() for one in paths]
-
-
-def choose_tests(
-    mutant: Mutant, reaches: dict[str, Reach], budget: float, users: Sequence[str] = (), files: int = 1000
-) -> list[str]:
-    """Return the tests to run for a mutant: those that reach its function, or if it is in none, its module.
-
-    Those of the mirrored file go first, then those of the same folder, then the quick ones.
-
-    :param budget: how many seconds they may cost.
-    :param users: modules that import the module.
-    :param files: how many files they may be in.
-    """
-    near = mirrored(mutant.path)
-    folder = near[0].rpartition("/")[0]
-    modules = tuple(f"{path}:" for path in (mutant.path, *users))
-    found = {}
-    for test, reach in reaches.items():
-        is_near = test.partition("::")[0] in near
-        if mutant.function:
-            is_wanted = f"{mutant.path}:{mutant.function}" in reach.functions
-        else:
-            is_wanted = is_near or any(one.startswith(modules) for one in reach.functions)
-        if reach.passed and is_wanted:
-            found[test] = (not is_near, not test.startswith(folder), reach.cost)
-    chosen: list[str] = []
-    for test in sorted(found, key=lambda one: found[one]):
-        budget -= reaches[test].cost
-        paths = {one.partition("::")[0] for one in (*chosen, test)}
-        if budget < 0 and chosen:
-            break
-        if len(paths) <= files:
-            chosen.append(test)
-    return chosen
-
-
-def users_of(path: str, root: Path) -> list[str]:
-    """Return the modules that import a module."""
-    name = path.removesuffix(".py").replace("/", ".")
-    folder, _, last = name.rpartition(".")
-    marks = (f"from {name} import", f"from {folder} import {last}", f"import {name}")
-    paths = [one.relative_to(root).as_posix() for one in (root / PACKAGE).rglob("*.py")]
-    return [one for one in sorted(paths) if any(mark in (root / one).read_text() for mark in marks)]
+    functions: list[str]
+    cost: float
+    passed: bool
 
 
 class Recorder:
@@ -416,14 +302,10 @@ class Recorder:
     def __init__(self, root: Path) -> None:
         self._root = f"{root}/"
         self._names: dict[CodeType, str | None] = {}
-        self._reached: set[str] = set()
-
-    def functions(self) -> list[str]:
-        """Return what was called."""
-        return sorted(self._reached)
+        self.reached: set[str] = set()
 
     def __enter__(self) -> None:
-        self._reached = set()
+        self.reached = set()
         threading.settrace(self._trace)
         sys.settrace(self._trace)
 
@@ -437,387 +319,284 @@ class Recorder:
             name = f"{code.co_filename[len(self._root) :]}:{code.co_firstlineno}"
             self._names[code] = name if is_ours else None
         if found := self._names[code]:
-            self._reached.add(found)
+            self.reached.add(found)
+
+
+def choose_tests(mutant: Mutant, reaches: dict[str, Reach], users: Sequence[str]) -> list[str]:
+    """Return the tests of a mutant in the order to run them: mirrored file, then the closest, then the quickest.
+
+    They reach its function; or if no test does, because it runs at import or is none, its module or one that imports
+    that.
+
+    :param users: modules that import the module.
+    """
+    inner = Path("tests") / Path(mutant.path).relative_to(PACKAGE)
+    mirrored = (inner.parent / f"test_{inner.stem.strip('_')}.py", inner.parent.parent / f"test_{inner.parent.name}.py")
+    modules = tuple(f"{path}:" for path in (mutant.path, *users))
+
+    def distance(test: str) -> int:
+        path = Path(test.partition("::")[0])
+        shared = Path(os.path.commonpath([path.parent, inner.parent]))
+        return -1 if path in mirrored else len(inner.parts) - len(shared.parts)
+
+    def uses_module(test: str) -> bool:
+        return distance(test) < 0 or any(function.startswith(modules) for function in reaches[test].functions)
+
+    passing = [test for test, reach in reaches.items() if reach.passed]
+    found = [test for test in passing if f"{mutant.path}:{mutant.function}" in reaches[test].functions]
+    return sorted(found or filter(uses_module, passing), key=lambda test: (distance(test), reaches[test].cost))
+
+
+def affordable(tests: Sequence[str], reaches: dict[str, Reach], budget: float) -> list[str]:
+    """Return the first tests that together cost no more than the budget, and at least one."""
+    chosen: list[str] = []
+    for test in tests:
+        budget -= reaches[test].cost
+        if budget < 0 and chosen:
+            break
+        chosen.append(test)
+    return chosen
+
+
+def users_of(path: str, root: Path) -> list[str]:
+    """Return the modules that import a module."""
+    name = path.removesuffix(".py").replace("/", ".")
+    folder, _, last = name.rpartition(".")
+    marks = (f"from {name} import", f"from {folder} import {last}", f"import {name}")
+    paths = sorted((root / PACKAGE).rglob("*.py"))
+    return [one.relative_to(root).as_posix() for one in paths if any(mark in one.read_text() for mark in marks)]
 
 
 # --- Processes -------------------------------------------------------------------------------------------------------
 
 
 def run_forked(
-    tasks: Sequence[Callable[[], T]], limits: Sequence[float], workers: int, folder: Path
+    tasks: Sequence[Callable[[], T]], limits: Sequence[float], workers: int
 ) -> Iterator[tuple[int, T | None]]:
-    """Run each task in a process of its own, and yield its number and its result, or ``None`` if it took too long.
+    """Run each task in a process of its own; yield its number and its result, or ``None`` if it took too long or died.
 
-    :param limits: the seconds that each may take.
-    :param folder: for temporary files.
+    :param limits: the seconds of the processor that each may take.
     """
-    running: dict[int, tuple[int, float, Path]] = {}
+    running: dict[int, tuple[int, Path, float, float]] = {}
     waiting = list(range(len(tasks)))[::-1]
     while waiting or running:
         while waiting and len(running) < workers:
-            number = waiting.pop()
-            place = Path(tempfile.mkdtemp(prefix="t", dir=folder))
-            child = os.fork()
-            if child == 0:
-                _run_and_exit(tasks[number], place)
-            running[child] = number, time.monotonic() + limits[number], place
-        time.sleep(0.01)
-        for child, (number, end, place) in list(running.items()):
-            pid, status = os.waitpid(child, os.WNOHANG)
-            if pid == 0 and time.monotonic() < end:
-                continue
-            result = place / "result.json"
-            if pid == 0:
-                for one in [*_descendants(child), child]:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(one, signal.SIGKILL)
-                os.waitpid(child, 0)
-            elif os.waitstatus_to_exitcode(status) == BROKEN:
-                raise RuntimeError(result.read_text())
-            yield number, json.loads(result.read_text()) if pid and result.exists() else None
-            del running[child]
-            shutil.rmtree(place, ignore_errors=True)
+            number, folder = waiting.pop(), Path(tempfile.mkdtemp(prefix="mutants-"))
+            process = os.fork() or _run_and_exit(tasks[number], folder)
+            running[process] = number, folder, 0.0, time.monotonic()
+        time.sleep(0.05)
+        for process, (number, folder, used, since) in list(running.items()):
+            if not os.waitpid(process, os.WNOHANG)[0]:
+                times = psutil.Process(process).cpu_times()
+                now = times.user + times.system
+                if now > used + 0.1:
+                    running[process] = number, folder, now, time.monotonic()
+                if now < limits[number] and time.monotonic() < since + IDLE:
+                    continue
+                for one in [*psutil.Process(process).children(recursive=True), psutil.Process(process)]:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        one.kill()
+                os.waitpid(process, 0)
+            result, failure = folder / "result.json", folder / "failure.txt"
+            if failure.exists():
+                raise RuntimeError(failure.read_text())
+            yield number, json.loads(result.read_text()) if result.exists() else None
+            del running[process]
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run_and_exit(work: Callable[[], object], place: Path) -> None:
+def _run_and_exit(work: Callable[[], object], folder: Path) -> int:
     """Do the work without output and with temporary files of its own, write its result, and end the process."""
-    code = BROKEN
     try:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        (place / "tmp").mkdir()
-        os.environ["TMPDIR"] = tempfile.tempdir = str(place / "tmp")
+        folder.chmod(0o755)  # database servers run as another user
+        (folder / "tmp").mkdir()
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder / "tmp")
         silent = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(silent, number)
-        (place / "result.json").write_text(json.dumps(work()))
-        code = 0
-    except BaseException:  # noqa: BLE001 - the exit code reports it
-        (place / "result.json").write_text(traceback.format_exc())
+        result = json.dumps(work())
+        (folder / "result.new").write_text(result)
+        (folder / "result.new").rename(folder / "result.json")
+    except BaseException:  # noqa: BLE001 - the parent raises it
+        (folder / "failure.txt").write_text(traceback.format_exc())
     finally:
-        os._exit(code)
+        os._exit(0)
 
 
-def _descendants(process: int) -> list[int]:
-    """Return the processes that a process and its children have started, the last ones first."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-    found = [process]
-    for pid in found:
-        found.extend(child for child, parent in parents.items() if parent == pid)
-    return found[:0:-1]
-
-
-# --- Trying mutants --------------------------------------------------------------------------------------------------
-
-
-class Loop:
-    """A plugin of pytest that does something else than running all tests, and makes property tests repeatable.
-
-    :param work: called with pytest's session.
-    """
-
-    def __init__(self, work: Callable[[Any], object]) -> None:
-        self._work = work
-        self.result: object = None
+class Hooks:
+    """A plugin of pytest that makes property tests repeatable, and few of their examples enough."""
 
     def pytest_configure(self) -> None:
         """Let property tests try the same few examples each time, and stop at the first that fails."""
-        from hypothesis import HealthCheck, Phase, settings  # noqa: PLC0415 - after the tests' own profile
-
         settings.register_profile(
             "mutants", deadline=None, derandomize=True, database=None, max_examples=15,
             phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         settings.load_profile("mutants")
 
-    def pytest_runtestloop(self, session: Any) -> bool | None:
-        """Do the work, unless a file could not be collected."""
-        if session.testsfailed:
-            return None
-        self.result = self._work(session)
-        return True
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Leave out Airflow's metadata database, which takes seconds to create and which no test of core uses."""
+        with contextlib.suppress(ImportError):
+            importlib.import_module("support.airflow_home").create_metadata_database = lambda *_: None
 
 
-def start_pytest(files: Sequence[str], work: Callable[[Any], T]) -> T | str:
-    """Collect test files here and return the result of the work; ``error`` if they cannot be collected."""
-    import pytest  # noqa: PLC0415 - see LIBRARIES
+class RecordingHooks(Hooks):
+    """Records what each test reaches."""
 
-    fixed = ["-q", "-x", "--capture=sys", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", MARKERS]
+    def __init__(self, root: Path) -> None:
+        self._recorder = Recorder(root)
+        self.reaches: dict[str, Reach] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        """Record what the test and the fixtures that it starts reach."""
+        failed, seconds, cost = item.session.testsfailed, time.monotonic(), time.process_time()
+        with self._recorder:
+            result = yield
+        seconds, cost = time.monotonic() - seconds, time.process_time() - cost
+        passed = item.session.testsfailed == failed
+        self.reaches[item.nodeid] = Reach(sorted(self._recorder.reached), cost + seconds / 10, passed)
+        return result
+
+
+class ChosenHooks(Hooks):
+    """Runs the chosen tests in their order and notes the first that fails."""
+
+    def __init__(self, tests: Sequence[str]) -> None:
+        self._tests = tests
+        self.failed: str | None = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave the chosen tests."""
+        found = {item.nodeid: item for item in items}
+        items[:] = [found[test] for test in self._tests if test in found]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a failure."""
+        if report.failed and self.failed is None:
+            self.failed = report.nodeid
+
+
+def run_pytest(files: Sequence[str], hooks: Hooks, *options: str) -> int:
+    """Run test files and return pytest's exit code."""
+    fixed = ["-q", "--capture=sys", "-p", "no:randomly", "-p", "no:cacheprovider", "--timeout=0", "-m", MARKERS]
     # Plugins that were imported before the fork.
     fixed += ["-W", "ignore:Module already imported so cannot be rewritten"]
-    loop = Loop(work)
-    code = pytest.main([*fixed, *files], plugins=[loop])
-    return "error" if code in (2, 3, 4) else loop.result  # type: ignore[return-value]
+    return int(pytest.main([*fixed, *options, *files], plugins=[hooks]))
 
 
-def run_tests(session: Any, tests: Sequence[str]) -> str | None:
-    """Run collected tests in this order up to the first that fails; return it, or ``None`` if all pass."""
-    items = {item.nodeid: item for item in session.items}
-    order = [items[test] for test in tests if test in items]
-    failed = None
-    for item, following in zip(order, [*order[1:], None], strict=False):
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        if session.testsfailed:
-            failed = str(item.nodeid)
-            break
-    session._setupstate.teardown_exact(None)  # noqa: SLF001 - as pytest does after the last test
-    return failed
+def record_file(root: Path, file: str) -> dict[str, Any]:
+    """Run the tests of a file and return what each reaches."""
+    hooks = RecordingHooks(root)
+    run_pytest([file], hooks)
+    return {test: asdict(reach) for test, reach in hooks.reaches.items()}
 
 
-def needs_server(item: Any) -> bool:
-    """Return whether a test starts a database server."""
-    parameters = item.nodeid.partition("[")[2].replace("]", "-").split("-")
-    return any(name in SERVERS for name in (*parameters, *item.fixturenames))
+def try_mutant(root: Path, mutant: Mutant | None, tests: Sequence[str]) -> dict[str, str | None]:
+    """Import the changed module and run tests; return the first that fails."""
+    if mutant:
+        change_module(mutant, root)
+    hooks = ChosenHooks(tests)
+    code = run_pytest(list(dict.fromkeys(test.partition("::")[0] for test in tests)), hooks, "-x")
+    is_error = code in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
+    return {"failed": hooks.failed or ("error" if is_error else None)}
 
 
-def record_reach(session: Any, tests: Sequence[str], root: Path) -> dict[str, Any]:
-    """Run collected tests and return what each reaches."""
-    items = {item.nodeid: item for item in session.items}
-    order = [items[test] for test in tests]
-    recorder, reaches = Recorder(root), {}
-    for item, following in zip(order, [*order[1:], None], strict=True):
-        failed, seconds, cost = session.testsfailed, time.monotonic(), time.process_time()
-        with recorder:
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        seconds, cost = time.monotonic() - seconds, time.process_time() - cost
-        passed = session.testsfailed == failed
-        reaches[item.nodeid] = asdict(Reach(recorder.functions(), cost + seconds / 10, seconds, passed))
-    return reaches
+def change_module(mutant: Mutant, root: Path) -> None:
+    """Let Python import the module with the change."""
+    path, get_code = str(root / mutant.path), SourceFileLoader.get_code
+    changed = compile(mutant.apply(Path(path).read_text()), path, "exec", dont_inherit=True)
 
+    def get_changed(loader: SourceFileLoader, name: str) -> CodeType | None:
+        return changed if loader.path == path else get_code(loader, name)
 
-def package_functions(root: Path) -> dict[str, list[FunctionType]]:
-    """Return the functions of the package that are in memory, by file."""
-    found: dict[str, list[FunctionType]] = defaultdict(list)
-    for one in gc.get_objects():
-        if isinstance(one, FunctionType) and one.__code__.co_filename.startswith(f"{root}/{PACKAGE}/"):
-            found[one.__code__.co_filename].append(one)
-    return found
-
-
-def exchange_code(mutant: Mutant, root: Path, functions: dict[str, list[FunctionType]]) -> bool:
-    """Exchange the code of the mutant's function in memory; return whether all of the change is in functions."""
-    path = str(root / mutant.path)
-    original = (root / mutant.path).read_text()
-    old, new = (compile(text, path, "exec", dont_inherit=True) for text in (original, mutant.text))
-    pairs = _changed_functions(old, new)
-    return bool(pairs) and all(_exchange(*pair, functions.get(path, ()), is_outer=True) for pair in pairs)
-
-
-def _exchange(before: CodeType, after: CodeType, functions: Sequence[FunctionType], *, is_outer: bool) -> bool:
-    """Exchange a code and those inside it, whose functions may have been made while modules were imported."""
-    found = [one for one in functions if one.__code__ == before]
-    if (is_outer and not found) or (found and len(before.co_freevars) != len(after.co_freevars)):
-        return False
-    for function in found:
-        function.__code__ = after
-    olds, news = ([one for one in code.co_consts if isinstance(one, CodeType)] for code in (before, after))
-    inner = [pair for pair in zip(olds, news, strict=False) if pair[0] != pair[1]]
-    return all(_exchange(*pair, functions, is_outer=False) for pair in inner)
-
-
-def _changed_functions(old: CodeType, new: CodeType) -> list[tuple[CodeType, CodeType]]:
-    """Return the functions of a module or class that differ; none if something outside of them differs."""
-    olds, news = ([one for one in code.co_consts if isinstance(one, CodeType)] for code in (old, new))
-    if len(olds) != len(news) or _outside(old) != _outside(new):
-        return []
-    pairs = []
-    for before, after in zip(olds, news, strict=True):
-        if before != after:
-            is_class = not before.co_flags & 1  # CO_OPTIMIZED: has fast local variables
-            inner = _changed_functions(before, after) if is_class else [(before, after)]
-            if not inner:
-                return []
-            pairs += inner
-    return pairs
-
-
-def _outside(code: CodeType) -> tuple[object, ...]:
-    return code.co_code, code.co_names, [repr(one) for one in code.co_consts if not isinstance(one, CodeType)]
-
-
-class ChangedImport:
-    """A finder that imports one module with another text."""
-
-    def __init__(self, mutant: Mutant, root: Path) -> None:
-        self._name = mutant.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        self._path = str(root / mutant.path)
-        self._code = compile(mutant.text, self._path, "exec")
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Return the spec of the changed module."""
-        if name != self._name:
-            return None
-        code = self._code
-
-        class Loader(SourceFileLoader):
-            def get_code(self, fullname: str) -> CodeType:
-                return code
-
-        return importlib.util.spec_from_file_location(name, self._path, loader=Loader(name, self._path))
-
-
-@dataclass
-class Runner:
-    """Tries mutants.
-
-    :param root: the repository.
-    :param workers: how many processes run at a time.
-    :param budget: how many seconds the tests of a mutant may cost.
-    :param kept: a file that keeps what tests reach.
-    """
-
-    root: Path
-    workers: int
-    budget: float
-    kept: Path | None
-    folder: Path
-
-    def __post_init__(self) -> None:
-        self._recorder = Recorder(self.root)
-
-    def try_all(self, mutants: Sequence[Mutant]) -> tuple[dict[str, Reach], list[str | None]]:
-        """Return what the tests reach, and for each mutant the test that killed it, or ``None`` if it survived."""
-
-        def work() -> Any:
-            self._recorder.__enter__()
-            return start_pytest([TESTS], partial(self._in_memory, mutants))
-
-        ((_, done),) = run_forked([work], [1e6], 1, self.folder)
-        if not isinstance(done, list):
-            raise SystemExit(f"The tests cannot be collected: {done}")
-        reaches = {test: Reach(**one) for test, one in done[0].items()}
-        results: list[str | None] = done[1]
-        again = [number for number, result in enumerate(results) if result == "import"]
-        for number, result in self._by_import([mutants[one] for one in again], reaches):
-            results[again[number]] = result
-            self._show(f"{number + 1} of {len(again)} by import", mutants[again[number]], result)
-        return reaches, results
-
-    def _in_memory(self, mutants: Sequence[Mutant], session: Any) -> list[Any]:
-        """Return what the tests reach, and the results of all mutants; ``import`` for those that need a new import."""
-        self._recorder.__exit__()
-        at_import = self._recorder.functions()
-        known = json.loads(self.kept.read_text()) if self.kept and self.kept.exists() else {}
-        known |= self._reach(session, known)
-        if self.kept:
-            self.kept.write_text(json.dumps(known))
-        reaches = {test: Reach(**one) for test, one in known.items()}
-        chosen = [choose_tests(mutant, reaches, self.budget) for mutant in mutants]
-
-        functions = package_functions(self.root)
-
-        def attempt(mutant: Mutant, tests: list[str]) -> str | None:
-            is_same = mutant.kind == UNCHANGED
-            if not (mutant.function and tests and (is_same or exchange_code(mutant, self.root, functions))):
-                return "import"
-            # What a function returned while modules were imported is kept in their constants.
-            survived = "import" if f"{mutant.path}:{mutant.function}" in at_import and not is_same else None
-            return run_tests(session, tests) or survived
-
-        tasks = [partial(attempt, *one) for one in zip(mutants, chosen, strict=True)]
-        limits = [_limit(tests, reaches) for tests in chosen]
-        gc.freeze()
-        results: list[str | None] = [None] * len(mutants)
-        for count, (number, result) in enumerate(self._run(tasks, limits), 1):
-            results[number] = result
-            self._show(f"{count} of {len(mutants)}", mutants[number], result)
-        return [known, results]
-
-    def _by_import(self, mutants: Sequence[Mutant], reaches: dict[str, Reach]) -> Iterator[tuple[int, str | None]]:
-        """Yield the results of mutants that are imported anew."""
-
-        def attempt(mutant: Mutant, tests: list[str]) -> str | None:
-            sys.meta_path.insert(0, ChangedImport(mutant, self.root))
-            files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
-            return start_pytest(files, lambda session: run_tests(session, tests)) if files else None
-
-        tests = [self._by_module(mutant, reaches) for mutant in mutants]
-        tasks = [partial(attempt, *one) for one in zip(mutants, tests, strict=True)]
-        yield from self._run(tasks, [30 + _limit(some, reaches) for some in tests])
-
-    def _by_module(self, mutant: Mutant, reaches: dict[str, Reach]) -> list[str]:
-        """Return tests that reach the function, or if there is none, the module or those that import it."""
-        key = f"{mutant.path}:{mutant.function}"
-        is_called = any(key in reach.functions for reach in reaches.values())
-        if mutant.function and is_called and (found := choose_tests(mutant, reaches, self.budget, files=FILES)):
-            return found
-        return choose_tests(replace(mutant, function=0), reaches, self.budget, users_of(mutant.path, self.root), FILES)
-
-    def _reach(self, session: Any, known: Container[str]) -> dict[str, Any]:
-        """Return what each test reaches that is not known yet."""
-        files: dict[str, list[str]] = {}
-        for item in session.items:
-            if not needs_server(item) and item.nodeid not in known:
-                files.setdefault(item.nodeid.partition("::")[0], []).append(item.nodeid)
-        tasks = [partial(record_reach, session, tests, self.root) for tests in files.values()]
-        limits = [900.0] * len(tasks)
-        found: dict[str, Any] = {}
-        for count, (number, reaches) in enumerate(run_forked(tasks, limits, self.workers, self.folder), 1):
-            progress(f"{count} of {len(tasks)} test files: {list(files)[number]}")
-            found |= reaches or {}
-        return {test: found[test] for tests in files.values() for test in tests if test in found}
-
-    def _run(
-        self, tasks: Sequence[Callable[[], str | None]], limits: Sequence[float]
-    ) -> Iterator[tuple[int, str | None]]:
-        """Yield the results; a mutant whose process was killed or crashed has the result ``time``."""
-
-        def listed(task: Callable[[], str | None]) -> list[str | None]:
-            return [task()]
-
-        for number, result in run_forked([partial(listed, task) for task in tasks], limits, self.workers, self.folder):
-            yield number, "time" if result is None else result[0]
-
-    def _show(self, count: str, mutant: Mutant, result: str | None) -> None:
-        progress(f"{count}: {mutant.path}:{mutant.line} {mutant.kind}: {result or 'survived'}")
-
-
-def _limit(tests: Sequence[str], reaches: dict[str, Reach]) -> float:
-    """Return how many seconds tests may take; a busy machine must not kill mutants."""
-    return 60 + 6 * sum(reaches[test].seconds for test in tests)
+    SourceFileLoader.get_code = get_changed  # type: ignore[method-assign]
 
 
 # --- The program -----------------------------------------------------------------------------------------------------
 
-_terminal = os.dup(2)
-
 
 def progress(text: str) -> None:
-    """Print a line for who waits, also while pytest captures the output."""
-    os.write(_terminal, f"{time.strftime('%H:%M:%S')} {text}\n".encode())
+    """Print a line for who waits."""
+    print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
 
 
-def share(killed: int, count: int) -> float:
-    """Return the share of killed mutants in percent."""
-    return round(100 * killed / count, 1) if count else 100.0
+def record(root: Path, workers: int, kept: Path | None) -> dict[str, Reach]:
+    """Return what each test reaches, from the kept file or by running all tests once."""
+    if kept and kept.exists():
+        return {test: Reach(**one) for test, one in json.loads(kept.read_text()).items()}
+    files = sorted(path.relative_to(root).as_posix() for path in (root / TESTS).rglob("test_*.py"))
+    found: dict[str, Any] = {}
+    tasks = [partial(record_file, root, file) for file in files]
+    for count, (number, reaches) in enumerate(run_forked(tasks, [900.0] * len(files), workers), 1):
+        progress(f"{count} of {len(files)} test files: {files[number]}, {len(reaches or {})} tests")
+        found |= reaches or {}
+    if kept:
+        kept.write_text(json.dumps(found))
+    return {test: Reach(**one) for test, one in found.items()}
 
 
-def report(tried: Sequence[tuple[Mutant, str | None]]) -> dict[str, Any]:
-    """Return the counts, for each folder too, and the survivors."""
-    folders: dict[str, list[bool]] = defaultdict(list)
-    hows: dict[str, int] = defaultdict(int)
-    for mutant, how in tried:
-        parts = Path(mutant.path).parts
-        folders["/".join(parts[1:3]) if len(parts) > 3 else "/".join(parts[1:2])].append(how is not None)
-        hows[how if how in ("time", "error") else "survived" if how is None else "test"] += 1
-    killed = sum(sum(results) for results in folders.values())
+def try_all(root: Path, mutants: Sequence[Mutant], reaches: dict[str, Reach], workers: int) -> dict[Mutant, str]:
+    """Return the result of each mutant: ``survived``, ``undecided``, ``time``, ``error`` or the test that failed."""
+    left = {mutant: choose_tests(mutant, reaches, users_of(mutant.path, root)) for mutant in mutants}
+    results = {mutant: "undecided" if tests else "survived" for mutant, tests in left.items()}
+    for number, budget in enumerate(PASSES, 1):
+        tried = [mutant for mutant, result in results.items() if result == "undecided"]
+        chosen = [affordable(left[mutant], reaches, budget) for mutant in tried]
+        tasks = [partial(try_mutant, root, mutant, tests) for mutant, tests in zip(tried, chosen, strict=True)]
+        limits = [30 + 5 * sum(reaches[test].cost for test in tests) for tests in chosen]
+        for count, (index, result) in enumerate(run_forked(tasks, limits, workers), 1):
+            mutant = tried[index]
+            left[mutant] = left[mutant][len(chosen[index]) :]
+            passed = "undecided" if left[mutant] else "survived"
+            results[mutant] = result["failed"] or passed if result else "time"
+            place = f"{mutant.path.removeprefix(CODE)}:{mutant.line} {mutant.kind}"
+            progress(f"pass {number}, {count} of {len(tried)}: {place}: {results[mutant]}")
+    return results
+
+
+def try_unchanged(root: Path, mutants: Sequence[Mutant], reaches: dict[str, Reach], workers: int) -> list[str]:
+    """Run the tests of some mutants without a change; return those that fail, which show nothing about a mutant."""
+    some = [choose_tests(mutant, reaches, []) for mutant in mutants[:: max(1, len(mutants) // UNCHANGED)]]
+    tasks = [partial(try_mutant, root, None, affordable(tests, reaches, PASSES[0])) for tests in some if tests]
+    found = [result for _, result in run_forked(tasks, [600.0] * len(tasks), workers)]
+    return [result["failed"] if result else "time" for result in found if result != {"failed": None}]
+
+
+def exclusion(mutant: Mutant, root: Path) -> str | None:
+    """Return the result ``excluded`` with its rule, if one holds."""
+    line = (root / mutant.path).read_text().splitlines()[mutant.line - 1]
+    text = f"{mutant.kind}: {line.strip()}"
+    return next((f"excluded: {rule}" for rule, pattern in EXCLUDED.items() if re.search(pattern, text)), None)
+
+
+def report(root: Path, results: dict[Mutant, str]) -> dict[str, Any]:
+    """Return the counts, for each folder too, and the mutants that were not killed."""
+    folders: dict[str, Counter[str]] = defaultdict(Counter)
+    left = []
+    for mutant, result in results.items():
+        state = result.partition(":")[0] if result.startswith(("survived", "undecided", "excluded")) else "killed"
+        inner = Path(mutant.path).relative_to(CODE).parts
+        folders[inner[0] if len(inner) > 1 else "."][state] += 1
+        if state != "killed":
+            diff = mutant.diff((root / mutant.path).read_text())
+            left.append({"place": f"{mutant.path}:{mutant.line}", "kind": mutant.kind, "result": result, "diff": diff})
     return {
-        "mutants": len(tried),
-        "killed": killed,
-        "share": share(killed, len(tried)),
-        "by": dict(sorted(hows.items())),
-        "folders": {
-            name: {"mutants": len(results), "killed": sum(results), "share": share(sum(results), len(results))}
-            for name, results in sorted(folders.items())
-        },
-        "survivors": [
-            {"place": f"{mutant.path}:{mutant.line}", "kind": mutant.kind, "diff": mutant.diff.splitlines()}
-            for mutant, how in tried
-            if how is None
-        ],
+        **counted(sum(folders.values(), Counter())),
+        "folders": {name: counted(states) for name, states in sorted(folders.items())},
+        "kills without a failed test": {how: list(results.values()).count(how) for how in ("time", "error")},
+        "left": left,
     }
+
+
+def counted(states: Counter[str]) -> dict[str, float]:
+    """Return the counts of states, and the killed ones in percent of those that are not excluded."""
+    names = ("killed", "survived", "undecided", "excluded")
+    share = 100 * states["killed"] / max(1, states.total() - states["excluded"])
+    return {**{name: states[name] for name in names}, "percent killed": round(share, 1)}
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -827,66 +606,36 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--mutants", type=int, default=400, help="how many to try (400)")
     parser.add_argument("--workers", type=int, default=2, help="processes (2)")
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout to measure (this one)")
-    parser.add_argument("--code", default=f"{PACKAGE}/core", help=f"the folder to change ({PACKAGE}/core)")
-    parser.add_argument("--budget", type=float, default=10, help="seconds that the tests of a mutant may cost (10)")
     parser.add_argument("--reach", type=Path, help="a file that keeps what tests reach; made if it is missing")
-    parser.add_argument(
-        "--unchanged", type=int, default=10, help="tries without any change, which no test may kill (10)"
-    )
-    parser.add_argument("--again", type=Path, help="a report of an earlier run: try only its survivors")
+    parser.add_argument("--again", type=Path, help="a report of an earlier run: try only what it did not kill")
     return parser.parse_args(arguments)
-
-
-def sample(root: Path, code: str, seed: int, count: int) -> tuple[list[Mutant], int]:
-    """Return the chosen mutants of a folder, ordered by place, and how many there are altogether."""
-    paths = sorted(path.relative_to(root).as_posix() for path in (root / code).rglob("*.py"))
-    sources = {path: (root / path).read_text() for path in paths}
-    changes = [change for path, source in sources.items() for change in find_changes(path, source)]
-    chosen = random.Random(seed).sample(range(len(changes)), min(count, len(changes)))  # noqa: S311 - to be repeated
-    return [changes[number].apply(sources[changes[number].path]) for number in sorted(chosen)], len(changes)
-
-
-def survivors_of(path: Path, mutants: Sequence[Mutant]) -> list[Mutant]:
-    """Return the mutants that an earlier report lists as survivors."""
-    known = {(one["place"], one["kind"], *one["diff"]) for one in json.loads(path.read_text())["survivors"]}
-    return [one for one in mutants if (f"{one.path}:{one.line}", one.kind, *one.diff.splitlines()) in known]
 
 
 def main() -> None:
     """Try the mutants and print the report."""
     options = parse_arguments()
     root = options.root.resolve()
-    mutants, count = sample(root, options.code, options.seed, options.mutants)
-    if options.again:
-        mutants = survivors_of(options.again, mutants)
-    # Some are tried without their change too: a test that fails there fails for another reason.
-    every = max(1, len(mutants) // max(1, options.unchanged))
-    unchanged = [unchanged_at(one, root) for one in mutants[::every][: options.unchanged]]
-    for name in LIBRARIES:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
     os.chdir(root)
     sys.path.insert(0, str(root))
     sys.dont_write_bytecode = True
-    package = importlib.util.find_spec(PACKAGE)
-    if package is None or package.origin != str(root / PACKAGE / "__init__.py"):
-        raise SystemExit(f"{PACKAGE} is not imported from {root}.")
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        runner = Runner(root, options.workers, options.budget, options.reach, Path(folder))
-        reaches, results = runner.try_all([*mutants, *unchanged])
-    wrong = results[len(mutants) :]
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    mutants, possible = sample(root, options.seed, options.mutants)
+    if options.again:
+        left = [(one["place"], one["diff"]) for one in json.loads(options.again.read_text())["left"]]
+        mutants = [
+            one for one in mutants if (f"{one.path}:{one.line}", one.diff((root / one.path).read_text())) in left
+        ]
+    reaches = record(root, options.workers, options.reach)
+    results = {mutant: rule for mutant in mutants if (rule := exclusion(mutant, root))}
+    tried = [mutant for mutant in mutants if mutant not in results]
+    results |= try_all(root, tried, reaches, options.workers)
     checks = {
-        "unchanged": {"tried": len(wrong), "killed": [one for one in wrong if one]},
+        "failed without a change": try_unchanged(root, tried, reaches, options.workers),
         "tests": len(reaches),
         "unusable tests": sorted(test for test, reach in reaches.items() if not reach.passed),
     }
-    tried = list(zip(mutants, results[: len(mutants)], strict=True))
-    print(json.dumps({"seed": options.seed, "possible": count, **checks, **report(tried)}, indent=2))
-
-
-def unchanged_at(mutant: Mutant, root: Path) -> Mutant:
-    """Return a mutant of the same place that changes nothing."""
-    return replace(mutant, kind=UNCHANGED, text=(root / mutant.path).read_text(), diff="")
+    print(json.dumps({"seed": options.seed, "possible": possible, **report(root, results), **checks}, indent=2))
 
 
 if __name__ == "__main__":

@@ -87,6 +87,21 @@ def test_a_length_of_time_is_the_same_as_a_timedelta_as_its_text_and_in_seconds(
         assert arguments.parse_seconds("overlap", value) == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize("parse", [arguments.parse_seconds, arguments.parse_look_back])
+def test_a_length_of_time_is_from_nothing_to_a_century(parse: Any):
+    century = 100 * 366 * 86_400
+    for seconds in (0, century):
+        assert parse("overlap", seconds) in (seconds, timedelta(seconds=seconds))
+    for seconds in (-1, century + 1):
+        with pytest.raises(ConfigurationError, match="overlap"):
+            parse("overlap", seconds)
+
+
+def test_an_object_is_returned_with_all_that_is_in_it():
+    assert arguments.parse_json_object("where", {"a": [1, None]}) == {"a": [1, None]}
+    assert arguments.parse_json_object("where", None) is None
+
+
 @given(st.integers(min_value=1, max_value=2**63 - 1))
 def test_an_id_keeps_every_digit(number: int):
     for value in (number, str(number), f" {number} ", np.int64(number)):

@@ -15,6 +15,7 @@ from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.reconcile.cursor import VerifiedWindow
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary, list_ids
+from airflow_provider_toggl.core.reconcile.run import Reconcile
 
 DAY = timedelta(days=1)
 YEAR = 360
@@ -180,16 +181,25 @@ def test_the_state_of_reconciliation_is_stored_beside_the_pull_s(build):
     assert workspace.state() == before
 
 
-def test_other_processes_can_use_the_warehouse_while_toggl_computes_totals(build):
-    workspace: Workspace = build(entries=60, days=30)
+def test_other_processes_can_use_the_warehouse_during_each_request(build):
+    workspace: Workspace = build(entries=60, days=30, plan="premium")
     workspace.pull()
+    workspace.toggl.advance(10)
+    workspace.toggl.mutate(seed=1, n=2, kinds=["delete_entry"])
+    paths: list[str] = []
 
     def before_call(call: Any) -> None:
-        if "/summary/" in call.path:
-            with build_duckdb_warehouse(workspace.path, lock_timeout=0.2) as other:
-                assert other.counts()["time_entries"] == 60
+        paths.append(call.path.rpartition("/")[2])
+        with build_duckdb_warehouse(workspace.path, lock_timeout=0) as other:
+            assert other.counts()["time_entries"] > 0
 
-    workspace.reconcile(before_call=before_call)
+    request = ReconcileRequest(workspace.id, workspace.now())
+    with build_duckdb_warehouse(workspace.path, lock_timeout=0.2, hold_seconds=0) as target:
+        session = workspace.session(before_call=before_call)
+        assert Reconcile(session, target, request, clock=workspace.clock).run().deleted == 2
+        with build_duckdb_warehouse(workspace.path, lock_timeout=0) as other:
+            assert other.counts()["time_entries"] == 60
+    assert {"me", "time_entries", str(workspace.id)} <= set(paths)
 
 
 def test_the_summary_line_says_what_was_verified_and_what_not(build, caplog: pytest.LogCaptureFixture):

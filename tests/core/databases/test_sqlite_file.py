@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_toggl.core.databases.sqlite_file import SqliteFile
+from airflow_provider_toggl.core.databases.sqlite_file import SqliteFile, find_free_bytes
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events.engine import ERRORS
 
@@ -56,3 +57,8 @@ def test_switching_to_the_log_waits_for_others_but_not_for_ever(file: SqliteFile
     file.ensure_wal()
     assert rows(file) == []
     file.close()
+
+
+def test_the_free_bytes_of_a_disk_are_found(tmp_path: Path) -> None:
+    assert find_free_bytes(tmp_path / "f.sqlite") == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.05)
+    assert find_free_bytes(tmp_path / "missing" / "f.sqlite") is None

@@ -55,9 +55,10 @@ def test_exactly_the_differences_are_found(here: dict[int, Any], there: dict[int
 def test_a_running_entry_explains_a_total_without_it_with_its_seconds_until_now_and_with_minus_its_start():
     start = NOON - timedelta(hours=3)
     running = entry_rows({"id": 1, "seconds": 0, "running": True, "starts": start})
-    for reported in (0, 3 * 3600, 3 * 3600 - 250, -int(start.timestamp())):
+    until_now, minus_start = 3 * 3600, -int(start.timestamp())
+    for reported in (0, until_now, until_now - 305, until_now + 305, minus_start - 1, minus_start, minus_start + 1):
         assert compare.differing_groups(running, total(reported), CLOCK) == []
-    for reported in (60, 3 * 3600 + 600, 2 * 3600):
+    for reported in (-1, 60, until_now - 306, until_now + 306, minus_start - 2, minus_start + 2):
         assert compare.differing_groups(running, total(reported), CLOCK) == [(7, 1)]
 
 

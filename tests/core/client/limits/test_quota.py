@@ -111,6 +111,28 @@ def test_no_more_is_spare_than_was_reported(remaining, in_flight, reserve, reset
     assert can <= max(0, remaining) - in_flight
 
 
-@pytest.mark.parametrize(("requests", "waits"), [(8, 0), (9, 1), (36, 1), (37, 2)])
-def test_an_estimate_waits_for_the_first_request_that_does_not_fit(requests, waits):
-    assert estimate(requests, Lane(30, 10, None), reserve=2, interval=1.0, now=0.0).waits == waits
+@pytest.mark.parametrize(
+    ("requests", "resets_at", "waits", "seconds"),
+    [(8, None, 0, 9.6), (9, None, 1, 3601.2), (36, None, 1, 3633.6), (37, None, 2, 7201.2), (37, 110.0, 2, 3611.2)],
+)
+def test_an_estimate_waits_for_the_first_request_that_does_not_fit(requests, resets_at, waits, seconds):
+    found = estimate(requests, Lane(30, 10, resets_at), reserve=2, interval=1.0, now=100.0)
+    assert (found.waits, found.seconds) == (waits, pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("lane", "overtaken", "remaining"),
+    [
+        (Lane(30, 5, 100.0), False, 9),
+        (Lane(30, 5, 100.0), True, 5),
+        (Lane(30, 12, 100.0), True, 9),
+        (Lane(30, 5, None), True, 9),
+        (Lane(30, None, 100.0), True, 9),
+        (Lane(30, 5, 50.0), True, 9),
+    ],
+    ids=["in order", "the lower counts", "the report is lower", "reset unknown", "rest unknown", "another window"],
+)
+def test_a_report_that_was_overtaken_never_raises_what_is_left_of_its_window(lane, overtaken, remaining):
+    found = learn(lane, QuotaReading(9, 40.0), overtaken=overtaken, now=60.0)
+    assert found == Lane(30, remaining, 100.5)
+    assert learn(lane, QuotaReading(9, None), overtaken=overtaken, now=40.0).resets_at == lane.resets_at
