@@ -135,6 +135,7 @@ def test_a_person_fills_in_the_form_and_the_connection_is_what_they_typed(
     assert [secret for secret in SECRETS if secret in json.dumps(shown)] == []
     assert json.loads(shown["extra"]) == TYPED | {
         "allow_plain_http": False,
+        "pace_scope": "token",
         "webhook_secret": "***",
         "previous_webhook_secret": "***",
     }
@@ -153,6 +154,6 @@ def test_the_token_alone_is_enough_and_what_is_left_empty_is_nothing_or_its_defa
 
     shown = home.api("GET", "/connections/toggl_minimal")
     extra = json.loads(shown["extra"] or "{}")
-    defaults = {"quota_reserve": 2, "requests_per_second": 1, "allow_plain_http": False}
+    defaults = {"quota_reserve": 2, "requests_per_second": 1, "pace_scope": "token", "allow_plain_http": False}
     assert {name: value for name, value in extra.items() if value not in (None, "")}.items() <= defaults.items()
     assert not shown["host"]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from airflow_provider_toggl.__main__ import main
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 from airflow_provider_toggl.hooks.activity import clear_waiting, record_waiting
+from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 from airflow_provider_toggl.sandbox.workspace.seed import build_world
 
@@ -23,6 +26,7 @@ def toggl(monkeypatch, tmp_path):
     monkeypatch.setenv("AIRFLOW__TOGGL__STATE_DIR", str(tmp_path))
     with RunningSandbox(build_world(entries=20, plan="free")) as sandbox:
         fields = {"conn_type": "toggl", "host": sandbox.url, "password": sandbox.token}
+        fields["extra"] = json.dumps({"requests_per_second": 200})
         monkeypatch.setenv("AIRFLOW_CONN_TOGGL_DEFAULT", json.dumps(fields))
         yield sandbox
 
@@ -34,6 +38,26 @@ def test_each_lane_is_printed_with_its_reset(capsys):
     assert [word for word in ("user", "organization:", "UTC") if word not in printed] == []
     assert call("--json") == 0
     assert json.loads(capsys.readouterr().out)["user"]["total"] == 30
+
+
+@pytest.mark.usefixtures("toggl")
+def test_the_requests_of_the_window_are_listed_by_task_and_host(capsys):
+    session = TogglHook("toggl_default").get_conn()
+    with session.claiming("sync.projects (manual__1)"):
+        session.expect(3)
+        session.request("GET", "/api/v9/me")
+        assert call() == 0
+    printed = capsys.readouterr().out
+    assert re.search(rf"user +1 +2  sync\.projects \(manual__1\), {socket.gethostname()}", printed)
+    assert call("--json") == 0
+    (task,) = [one for one in json.loads(capsys.readouterr().out)["requests_by_task"] if one["task"]]
+    assert task == {
+        "lane": "user",
+        "task": "sync.projects (manual__1)",
+        "host": socket.gethostname(),
+        "taken": 1,
+        "wanted": 0,
+    }
 
 
 @pytest.fixture

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import conf
 from airflow.sdk.exceptions import TaskDeferred
 from support.connections import Connections
 from support.truth import live
 
+from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 from airflow_provider_toggl.transfers.reconcile import TogglReconcileOperator
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
@@ -59,6 +57,8 @@ def test_mapped_tasks_have_shares_of_their_own_and_keep_them_while_they_wait(san
     sandbox.set(quota_enforced=True, organization_quota=3)
     assert run(TogglToSqlOperator(task_id="load", stream="tags"), index=0) is None
     assert run(TogglToSqlOperator(task_id="load", stream="time_entries", page_size=20), index=1) is not None
-    with closing(sqlite3.connect(Path(conf.get("toggl", "state_dir")) / "quota.sqlite")) as state:
-        claims = state.execute("SELECT name, taken, alive_until > counted_until FROM claim ORDER BY name").fetchall()
-    assert claims == [("many/load/noon/0", 1, 0), ("many/load/noon/1", 2, 1)]
+    shares = TogglHook("toggl_default").get_conn().shares()
+    assert {share.task: (share.taken, share.wanted) for share in shares} == {
+        "many/load/noon/0": (1, 0),
+        "many/load/noon/1": (2, None),
+    }

@@ -13,9 +13,9 @@ FOLDER = Path(str(files(load)))
 
 
 def test_statements_come_in_the_order_of_their_file_without_comment_and_semicolon() -> None:
-    statements = load_statements("airflow_provider_toggl.core.client.limits", "state.sql")
-    assert list(statements)[:2] == ["create_last_request", "create_in_flight"]
-    assert statements["count_in_flight"] == "select count(*) from in_flight where token = :token and lane = :lane"
+    statements = load_statements("airflow_provider_toggl.core.client.limits", "sql/sqlite.sql")
+    assert list(statements)[:2] == ["create_token_state", "create_hourly_usage"]
+    assert statements["find_state"] == "select state from token_state where token = :token"
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.sql")), ids=lambda path: path.name)
