@@ -178,7 +178,7 @@ def measure_cost(waiting: int, rate: float, seconds: float, *, shared: bool) -> 
         PostgresState(server.dsn).read("nobody", 0)
         context = multiprocessing.get_context("fork")
         begin, stop = context.Event(), context.Event()
-        results: multiprocessing.SimpleQueue[dict[str, Any]] = context.SimpleQueue()
+        results: multiprocessing.Queue[dict[str, Any]] = context.Queue()
         place = server.dsn if shared else Path(name) / "quota.sqlite"
         workers = [
             context.Process(target=_wait_in_line, args=(place, waiting, rate, (begin, stop), results))
@@ -196,7 +196,7 @@ def measure_cost(waiting: int, rate: float, seconds: float, *, shared: bool) -> 
         took = time.monotonic() - begun
         statements = server.log().count("LOG:  ") - before - 2 * round(took / 0.5)
         stop.set()
-        parts = [results.get() for _ in workers]
+        parts = [results.get(timeout=READY_SECONDS) for _ in workers]
         for worker in workers:
             worker.join()
     costs = sorted(cost for part in parts for cost in part["costs"])

@@ -22,6 +22,7 @@ RATE = 3.0
 QUOTA = 60
 RESERVE = 5
 
+KILLS = 20
 EXAMPLES = Path(__file__).parents[2] / "dags"
 # Asked for in turns, so that each is hit by some of the faults.
 TRIGGERED = ("toggl_sync_to_duckdb", "toggl_track_run", "toggl_many_workspaces", "toggl_reconcile")
@@ -82,7 +83,7 @@ def test_the_examples_reach_the_truth_through_twenty_lost_hosts_and_five_restart
     fleet.api("PATCH", "/dags/toggl_on_change", json={"is_paused": False})
     chance = random.Random(20)
     runs: list[tuple[str, str]] = []
-    for kill in range(20):
+    for kill in range(KILLS):
         if len(open_runs(fleet, runs)) < 2:
             dag = TRIGGERED[len(runs) % len(TRIGGERED)]
             runs.append((dag, fleet.trigger(dag)))
