@@ -19,7 +19,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psycopg
 from support.deliveries import event_body
@@ -106,9 +106,9 @@ def waiting_in_thread(store: EventStore, after: int, timeout: float = 30) -> Ite
 def writing(
     place: StoreLocation, *, first: int, count: int, size: int = 32, subscription: int = 1
 ) -> Iterator[subprocess.Popen[str]]:
-    """Yield a process that appends events, ``size`` in each call, and prints the ids and numbers of each call.
+    """Yield a process that is ready to append events, ``size`` in each call, and prints ids and numbers of each call.
 
-    It begins when it is sent a line.
+    ``begin_writing`` lets it begin.
     """
     order = {**asdict(place), "first": first, "count": count, "size": size, "subscription": subscription}
     tests = str(Path(__file__).parents[1])
@@ -121,10 +121,21 @@ def writing(
         env={**os.environ, "PYTHONPATH": os.pathsep.join([tests, *sys.path])},
     )
     try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
         yield process
     finally:
         process.kill()
         process.communicate()
+
+
+def begin_writing(process: subprocess.Popen[str]) -> IO[str]:
+    """Let a process begin, and return its output."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return process.stdout
 
 
 def main(order: dict[str, Any]) -> None:

@@ -59,6 +59,17 @@ class Running:
         return [event.payload for event in self.fired]
 
 
+async def fire(trigger: TogglEventTrigger) -> Any:
+    """Return what a wait fires."""
+    (event,) = [event async for event in again(trigger).run()]
+    return event.payload
+
+
+def place(store: SqliteEventStore) -> int:
+    consumer = store.find_consumer("watcher:x")
+    return consumer.seq if consumer else -1
+
+
 @pytest.mark.parametrize(
     "trigger",
     [
@@ -108,18 +119,14 @@ def test_a_wait_without_a_start_starts_now_and_keeps_that_start():
 
 async def test_a_stored_match_ends_the_wait_at_once(store: SqliteEventStore):
     store.append([change_event(1), change_event(2, project_id=9), change_event(3, project_id=9)])
-    async with Running(TogglEventTrigger(event_filter={"project_ids": 9}, since=LONG_AGO, once=True)) as waiting:
-        await until(waiting.task.done)
-    (payload,) = waiting.payloads()
+    payload = await fire(TogglEventTrigger(event_filter={"project_ids": 9}, since=LONG_AGO, once=True))
     assert (payload["seq"], payload["event_id"], payload["count"], payload["last_seq"]) == (2, "2", 2, 3)
 
 
 async def test_the_end_of_a_wait_is_logged_with_fields(store: SqliteEventStore, caplog: pytest.LogCaptureFixture):
     store.append([change_event(1), change_event(2, entity="project", action="created")])
-
     with caplog.at_level(logging.INFO):
-        async with Running(TogglEventTrigger(event_filter={"entities": "project"}, after=0, once=True)) as waiting:
-            await until(waiting.task.done)
+        await fire(TogglEventTrigger(event_filter={"entities": "project"}, after=0, once=True))
     (line,) = [record for record in caplog.records if "ends the wait" in record.getMessage()]
     assert line.getMessage() == f"Event 2 ends the wait: project created in workspace {EVENT_WORKSPACE}."
     named = {name: vars(line)[name] for name in ("connection", "workspace_id", "by", "seq")}
@@ -130,9 +137,7 @@ async def test_a_wait_starts_after_its_consumer_s_commit_and_does_not_move_it(st
     store.append([change_event(number) for number in range(1, 6)])
     store.commit("report", 3)
     trigger = TogglEventTrigger(consumer="report", since=datetime.now(timezone.utc), once=True)
-    async with Running(trigger) as waiting:
-        await until(waiting.task.done)
-    assert [payload["seq"] for payload in waiting.payloads()] == [4]
+    assert (await fire(trigger))["seq"] == 4
     consumer = store.find_consumer("report")
     assert consumer
     assert consumer.seq == 3
@@ -184,7 +189,7 @@ async def test_a_watcher_continues_after_the_acknowledged_batches(
         async with Running(TogglEventTrigger(consumer="watcher:x", since=LONG_AGO)) as watching:
             await asyncio.to_thread(store.append, [change_event(number)])
             await until(watching.payloads)
-            await until(lambda: store.find_consumer("watcher:x").seq == number)  # type: ignore[union-attr]  # noqa: B023
+            await until(lambda: place(store) == number)  # noqa: B023
             assert [payload["first_seq"] for payload in watching.payloads()] == [number]
 
 
@@ -231,26 +236,21 @@ class Acknowledging:
 
 
 async def test_the_consumer_moves_only_when_airflow_has_stored_the_event(store: SqliteEventStore):
-    def committed() -> int:
-        consumer = store.find_consumer("watcher:x")
-        assert consumer
-        return consumer.seq
-
     trigger = TogglEventTrigger(consumer="watcher:x", since=LONG_AGO, max_events=1)
     async with Acknowledging(trigger) as watching:
         await asyncio.to_thread(store.append, [change_event(1)])
         await until(lambda: len(watching.bound) == 1)
         await asyncio.to_thread(store.append, [change_event(2)])
         await until(lambda: len(watching.bound) == 2)
-        assert committed() == 0
+        assert place(store) == 0
         watching.manager.confirm_persisted(watching.bound[:1])
-        await until(lambda: committed() == 1)
+        await until(lambda: place(store) == 1)
     # The second batch was not stored, so it comes again.
     async with Acknowledging(trigger) as watching:
         await until(lambda: watching.bound)
         assert watching.payloads[0]["first_seq"] == 2
         watching.manager.confirm_persisted(watching.bound)
-        await until(lambda: committed() == 2)
+        await until(lambda: place(store) == 2)
 
 
 RUNNING: dict[str, Any] = {"duration": -1, "stop": None}
@@ -266,13 +266,9 @@ async def test_a_wait_for_a_stop_ends_with_the_same_stop_after_a_restart(store: 
     store.append(events)
     wanted = {"transitions": "stopped"}
     for after, seq in ((0, 2), (0, 2), (2, 5)):
-        async with Running(TogglEventTrigger(event_filter=wanted, after=after, once=True)) as waiting:
-            if after:
-                await asyncio.to_thread(
-                    store.append, [change_event(4, id=6, **RUNNING), change_event(5, id=6, **STOPPED)]
-                )
-            await until(waiting.task.done)
-        (payload,) = waiting.payloads()
+        if after:
+            store.append([change_event(4, id=6, **RUNNING), change_event(5, id=6, **STOPPED)])
+        payload = await fire(TogglEventTrigger(event_filter=wanted, after=after, once=True))
         assert (payload["seq"], payload["transitions"]) == (seq, ["stopped"])
 
 
@@ -288,7 +284,7 @@ async def test_a_watcher_fires_once_for_each_stop_across_restarts(
                 event = change_event(entry * 10 + number, id=entry, **fields)
                 await asyncio.to_thread(store.append, [event, replace(event, copy_of=1)])
             await until(lambda: sum(batch["count"] for batch in watching.payloads()) >= 2)
-            await until(lambda: store.find_consumer("watcher:x").seq >= entry * 6 - 3)  # type: ignore[union-attr]  # noqa: B023
+            await until(lambda: place(store) >= entry * 6 - 3)  # noqa: B023
             batches += watching.payloads()
     assert sum(batch["count"] for batch in batches) == 6
     assert sum(batch["transitions"].get("stopped", 0) for batch in batches) == 3

@@ -69,29 +69,30 @@ def test_a_summary_has_a_bounded_size():
     assert len(json.dumps(summary)) < 5000
 
 
-def batch_at(first: float, last: float, count: int) -> ChangeBatch:
-    return ChangeBatch(first_added_at=first, last_added_at=last, count=count)
+SLOW = Debounce(quiet_seconds=5, max_wait_seconds=20, max_events=10)
 
 
-def test_a_single_event_waits_briefly():
-    assert 0 < Debounce().seconds_left(batch_at(100.0, 100.0, 1), NEVER, 100.0) <= 0.1
-    assert Debounce(quiet_seconds=0).seconds_left(batch_at(100.0, 100.0, 1), NEVER, 100.0) == 0
+def batch_at(last_added_at: float, count: int) -> ChangeBatch:
+    return ChangeBatch(first_added_at=100, last_added_at=last_added_at, count=count)
 
 
-def test_two_batches_have_a_least_interval():
-    assert Debounce().seconds_left(batch_at(100.0, 100.0, 1), 99.9, 100.0) == pytest.approx(MIN_INTERVAL - 0.1)
-
-
-def test_a_batch_is_complete_when_it_is_quiet_or_old():
-    debounce = Debounce(quiet_seconds=5, max_wait_seconds=20)
-    assert debounce.seconds_left(batch_at(100.0, 103.0, 2), NEVER, 104.0) == pytest.approx(4)
-    assert debounce.seconds_left(batch_at(100.0, 119.0, 9), NEVER, 119.0) == pytest.approx(1)
-    assert debounce.seconds_left(batch_at(100.0, 119.0, 9), NEVER, 121.0) == 0
-
-
-def test_a_full_batch_is_complete_at_once():
-    debounce = Debounce(quiet_seconds=5, max_events=3)
-    assert debounce.seconds_left(batch_at(100.0, 100.0, 3), 100.0, 100.0) == 0
+@pytest.mark.parametrize(
+    ("debounce", "batch", "previous_at", "now", "left"),
+    [
+        (Debounce(), batch_at(100, 1), NEVER, 100, 0.02),
+        (Debounce(quiet_seconds=0), batch_at(100, 1), NEVER, 100, 0),
+        (Debounce(), batch_at(100, 1), 99.9, 100, MIN_INTERVAL - 0.1),
+        (SLOW, batch_at(103, 2), NEVER, 104, 4),
+        (SLOW, batch_at(119, 9), NEVER, 119, 1),
+        (SLOW, batch_at(119, 9), NEVER, 121, 0),
+        (SLOW, batch_at(100, 10), 100, 100, 0),
+    ],
+    ids=["one event", "no quiet time", "least interval", "not quiet", "almost old", "old", "full"],
+)
+def test_a_batch_is_complete_when_it_is_quiet_old_or_full(
+    debounce: Debounce, batch: ChangeBatch, previous_at: float, now: float, left: float
+):
+    assert debounce.seconds_left(batch, previous_at, now) == pytest.approx(left)
 
 
 @pytest.mark.parametrize(

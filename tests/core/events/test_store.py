@@ -16,7 +16,7 @@ from random import Random
 
 import psycopg
 import pytest
-from support.event_stores import RECEIVED, StoreLocation, new_event, waiting_in_thread, writing
+from support.event_stores import RECEIVED, StoreLocation, begin_writing, new_event, waiting_in_thread, writing
 from support.fakes import FakeClock
 from support.metrics import recording
 from support.waiting import wait_until
@@ -211,7 +211,7 @@ def test_consumers_are_listed_by_name_and_can_be_forgotten(store: EventStore) ->
     assert [consumer.name for consumer in store.consumers()] == ["Z", "b", "ä"]
 
 
-@pytest.mark.parametrize("name", ["a", "dag.task", "Ünïcode 設計", "x" * 250])
+@pytest.mark.parametrize("name", ["dag.task", "Ünïcode 設計", "x" * 250])
 def test_a_consumer_may_have_any_printable_name(name: str) -> None:
     check_consumer_name(name)
 
@@ -366,15 +366,8 @@ def check_nothing_is_skipped(place: StoreLocation, writers: int, count: int, tim
         processes = [
             stack.enter_context(writing(place, first=1 + number * count // 2, count=count)) for number in range(writers)
         ]
-        for process in processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("\n")
-            process.stdin.flush()
-        drained = ThreadPoolExecutor(writers)
-        outputs = [drained.submit(process.stdout.read) for process in processes if process.stdout]
+        threads = stack.enter_context(ThreadPoolExecutor(writers))
+        outputs = [threads.submit(begin_writing(process).read) for process in processes]
         total = count + (writers - 1) * count // 2
         seen = follow(store, total, timeout=timeout)
         assert seen == list(range(1, total + 1))
@@ -385,7 +378,6 @@ def check_nothing_is_skipped(place: StoreLocation, writers: int, count: int, tim
         by_id: dict[int, int] = dict(acknowledged)
         assert len(by_id) == len(set(by_id.values())) == total
         assert all(by_id[event_id] == seq for event_id, seq in acknowledged)
-        drained.shutdown()
 
 
 def test_a_reader_at_the_end_skips_nothing_of_several_writing_processes(place: StoreLocation) -> None:
@@ -400,15 +392,10 @@ def test_a_reader_at_the_end_skips_nothing_in_200_000_events(place: StoreLocatio
 
 def test_killing_a_writer_loses_no_acknowledged_event(place: StoreLocation) -> None:
     with place.open() as store, writing(place, first=1, count=10**9, size=3) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.stdin.write("\n")
-        process.stdin.flush()
+        output = begin_writing(process)
         wait_until(lambda: store.last_seq() > 80)
         process.kill()
-        acknowledged = [pair for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")
-                for pair in json.loads(line)]  # fmt: skip
+        acknowledged = [pair for line in output if line.endswith("\n") for pair in json.loads(line)]
         # Others go on at once. A server may still end what the dead one had begun, so only now is read what is there.
         (after,) = store.append([new_event(10**12)])
         stored = {event.seq: event.event.event_id for event in store.read(0, limit=10**6)}
