@@ -172,6 +172,15 @@ def get(app: Any, path: str, method: str = "GET", body: bytes = b"", **headers: 
     return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]).decode()
 
 
+FORM = "application/x-www-form-urlencoded"
+
+
+def act(page: FastAPI, name: str, *, user: str = "somebody", **values: str) -> tuple[int, dict[str, str], str]:
+    """Post the form of an action, with its token."""
+    form = urlencode({"token": make_token(user, f"{CONN_ID}/{name}"), **values}).encode()
+    return get(page, f"/c/{CONN_ID}/act/{name}", "POST", form, content_type=FORM)
+
+
 @pytest.fixture
 def page() -> Iterator[FastAPI]:
     """The page, asked by somebody who may do everything."""
@@ -446,20 +455,18 @@ def test_only_a_recorded_warehouse_is_opened_and_only_on_request(page: FastAPI, 
 
 
 def test_a_post_that_is_not_a_form_of_this_page_is_refused(page: FastAPI) -> None:
-    url, form = f"/c/{CONN_ID}/act/ping", "application/x-www-form-urlencoded"
+    url = f"/c/{CONN_ID}/act/ping"
     assert get(page, url, "POST", b"{}", content_type="application/json")[0] == 415
-    assert get(page, url, "POST", b"a=" + b"x" * 20_000, content_type=form)[0] == 413
-    assert get(page, url, "POST", b"token=x", content_type=form)[0] == 403
-    assert get(page, url, "POST", "token=ä\ud800".encode("utf-8", "surrogatepass"), content_type=form)[0] == 403
+    assert get(page, url, "POST", b"a=" + b"x" * 20_000, content_type=FORM)[0] == 413
+    assert get(page, url, "POST", b"token=x", content_type=FORM)[0] == 403
+    assert get(page, url, "POST", "token=ä\ud800".encode("utf-8", "surrogatepass"), content_type=FORM)[0] == 403
     token = urlencode({"token": make_token("somebody", f"{CONN_ID}/ping"), "subscription": "x"}).encode()
     for headers in ({"sec_fetch_site": "cross-site"}, {"sec_fetch_site": "none"}, {"origin": "null"}):
-        assert get(page, url, "POST", token, content_type=form, **headers)[0] == 403
+        assert get(page, url, "POST", token, content_type=FORM, **headers)[0] == 403
 
 
 def test_a_failed_action_shows_its_reason_and_is_in_the_audit_log(page: FastAPI) -> None:
-    form = urlencode({"token": make_token("somebody", f"{CONN_ID}/ping"), "subscription": "x"}).encode()
-    kind = "application/x-www-form-urlencoded"
-    status, headers, _ = get(page, f"/c/{CONN_ID}/act/ping", "POST", form, content_type=kind)
+    status, headers, _ = act(page, "ping", subscription="x")
     place = urlsplit(headers["location"])
     assert (status, place.path) == (303, f"/toggl-page/c/{CONN_ID}")
     text = get(page, f"/c/{CONN_ID}?{place.query}")[2]
@@ -498,22 +505,16 @@ def test_a_viewer_sees_no_body_and_runs_no_action(page: FastAPI) -> None:
     status, _, text = get(page, url)
     assert (status, "what they did" in text, "body=1" in text, "replay" in text) == (200, False, False, False)
     assert get(page, f"{url}?body=1")[0] == 403
-    form = urlencode({"token": make_token("viewer", f"{CONN_ID}/replay-delivery"), "delivery": "1"}).encode()
     for name in ACTIONS:
-        url = f"/c/{CONN_ID}/act/{name}"
-        assert get(page, url)[0] == 403
-        assert get(page, url, "POST", form, content_type="application/x-www-form-urlencoded")[0] == 403
+        assert get(page, f"/c/{CONN_ID}/act/{name}")[0] == 403
+        assert act(page, name, user="viewer", delivery="1")[0] == 403
     with open_event_store(CONN_ID) as store:
         assert store.count() == 1
 
 
 def test_redirects_stay_below_the_page(page: FastAPI) -> None:
     for delivery in ("//evil.example", "https://evil.example", "../../../x", "1\r\nSet-Cookie: a=b"):
-        values = {"token": make_token("somebody", f"{CONN_ID}/replay-delivery"), "delivery": delivery}
-        kind = "application/x-www-form-urlencoded"
-        status, headers, _ = get(
-            page, f"/c/{CONN_ID}/act/replay-delivery", "POST", urlencode(values).encode(), content_type=kind
-        )
+        status, headers, _ = act(page, "replay-delivery", delivery=delivery)
         assert (status, "set-cookie" in headers) == (303, False)
         assert re.fullmatch(rf"/toggl-page/c/{CONN_ID}/deliveries/[\w.%-]+\?done=\d+", headers["location"])
 
