@@ -195,7 +195,7 @@ def body_of(entity: str, padding: int = 0) -> bytes:
     return event_body(FIRST_EVENT, metadata=metadata, payload=payload)
 
 
-def fill_store(path: Path, count: int, *, last: datetime, conn_id: str = "toggl_default", padding: int = 0) -> None:
+def fill_store(path: Path, count: int, *, last: datetime, padding: int = 0) -> None:
     """Fill a new SQLite store; the engine generates the events, because appending them would take minutes.
 
     :param last: when the last event was received; the others came in intervals of 0.8 s before it.
@@ -207,33 +207,22 @@ def fill_store(path: Path, count: int, *, last: datetime, conn_id: str = "toggl_
         db.execute("pragma synchronous = off")
         db.execute("create temp table kinds (entity text primary key, crc integer, body blob)")
         db.executemany("insert into kinds values (?, ?, ?)", _kinds(padding))
-        db.execute(_INSERT_SQLITE, _values(count, last, conn_id))
+        db.execute(_INSERT_SQLITE, _values(count, last))
         db.execute("pragma wal_checkpoint(truncate)")
 
 
-def fill_postgres_store(
-    dsn: str,
-    count: int,
-    *,
-    last: datetime,
-    conn_id: str = "toggl_default",
-    padding: int = 0,
-    schema: str = "toggl_events",
-) -> None:
-    """Fill a new PostgreSQL store with the same events.
-
-    :param last: as for ``fill_store``; likewise ``padding``.
-    """
-    with PostgresEventStore(dsn, schema=schema) as store:
+def fill_postgres_store(dsn: str, count: int, *, last: datetime, padding: int = 0) -> None:
+    """Fill a new PostgreSQL store with the same events; parameters as for ``fill_store``."""
+    with PostgresEventStore(dsn, schema="toggl_events") as store:
         store.prepare()
     with psycopg.connect(dsn, autocommit=True) as db:
-        db.execute("select set_config('search_path', %s, false)", (schema,))
+        db.execute("set search_path = toggl_events")
         db.execute("create temp table kinds (entity text primary key, crc bigint, body bytea)")
         db.cursor().executemany("insert into kinds values (%s, %s, %s)", _kinds(padding))
         insert = re.sub(r":(\w+)", r"%(\1)s::bigint", _INSERT_POSTGRES.replace("%", "%%")).replace(
             "%(conn_id)s::bigint", "%(conn_id)s"
         )
-        db.execute(insert, _values(count, last, conn_id))
+        db.execute(insert, _values(count, last))
         db.execute("update counter set last_seq = %s", (count,))
         # As autovacuum does if events arrive over days.
         db.execute("vacuum analyze events")
@@ -244,12 +233,12 @@ def _kinds(padding: int) -> list[tuple[str, int, bytes]]:
     return [(entity, zlib.crc32(body), body) for entity, body in bodies.items()]
 
 
-def _values(count: int, last: datetime, conn_id: str) -> dict[str, Any]:
+def _values(count: int, last: datetime) -> dict[str, Any]:
     return {
         "count": count,
         "event": FIRST_EVENT,
         "entity": FIRST_ENTITY,
-        "conn_id": conn_id,
+        "conn_id": "toggl_default",
         "last": to_microseconds(last),
         "step": timedelta(seconds=0.8) // timedelta(microseconds=1),
     }

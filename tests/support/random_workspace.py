@@ -14,11 +14,10 @@ from typing import Any
 from support.pulls import STREAMS, Workspace
 from support.sandboxes import SandboxHost, build_still_world
 from support.servers.receivers import ReceiverThread
-from support.webhook_stream import FIELDS, WebhookStream, differences
+from support.webhook_stream import WebhookStream, warehouse_differences
 
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
-from airflow_provider_toggl.core.load.merging import rule
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.reconcile.deletion_policy import DeletionRules
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
@@ -27,7 +26,6 @@ from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 from airflow_provider_toggl.core.sync.pull import Pull
 from airflow_provider_toggl.sandbox.mutate import KINDS, mutate
 from airflow_provider_toggl.sandbox.workspace.truth import truth
-from airflow_provider_toggl.sandbox.workspace.world import World
 
 OpenWarehouse = Callable[[], Warehouse]
 
@@ -129,7 +127,7 @@ class Model:
     def wrong(self) -> list[str]:
         """Return how the live rows of the warehouse differ from the truth."""
         with self.open_warehouse() as target:
-            words = wrong(self.world, target)
+            words = warehouse_differences(self.world, target)
         # Entries that were moved to before the first day are not read.
         before = [row["id"] for row in truth(self.world, "time_entries") if row["start"] < SINCE]
         return [word for word in words if not any(str(id_) in word for id_ in before)]
@@ -257,14 +255,3 @@ class Model:
             self.record(f"{type(error).__name__}: {error}")
         except Killed:
             self.record("killed")
-
-
-def wrong(world: World, target: Warehouse) -> list[str]:
-    """Return how the live rows of any warehouse differ from the truth, in every loaded field."""
-    words: list[str] = []
-    for stream, fields in FIELDS.items():
-        names = ", ".join(f'"{name}"' for name in ("id", *fields))
-        found = target.query(f'select {names} from "{stream}" where {rule.is_live()}').to_pylist()
-        rows = {row.pop("id"): row for row in found}
-        words += differences(world, stream, rows)
-    return words

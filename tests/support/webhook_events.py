@@ -109,16 +109,4 @@ def change_event(
             "payload": {"id": 1000 + event_id, "workspace_id": EVENT_WORKSPACE, **payload},
         }
     ).encode()
-    message = parse_message(body)
-    return NewEvent(
-        subscription_id=77,
-        event_id=event_id,
-        body=body,
-        received_at=received_at or datetime.now(timezone.utc),
-        conn_id="toggl_default",
-        workspace_id=message.workspace_id,
-        entity=message.entity,
-        action=message.action,
-        entity_id=message.entity_id,
-        created_at=message.created_at,
-    )
+    return received_event(body, received_at=received_at or datetime.now(timezone.utc))

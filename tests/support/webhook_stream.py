@@ -7,17 +7,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
+from support.sandboxes import write_subscription
 from support.webhook_events import received_event
 
 from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.load.merging import rule
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest, DrainSummary
 from airflow_provider_toggl.sandbox.mutate import mutate
 from airflow_provider_toggl.sandbox.webhooks.bodies import build_envelope, encode, nanos_z
-from airflow_provider_toggl.sandbox.webhooks.records import WebhookEvent, WebhookSubscription
+from airflow_provider_toggl.sandbox.webhooks.records import WebhookEvent
 from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry
 from airflow_provider_toggl.sandbox.workspace.truth import truth
 from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
@@ -25,15 +26,7 @@ from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
 #: The fields of each stream that events contain.
 FIELDS: dict[str, tuple[str, ...]] = {
     "time_entries": (
-        "workspace_id",
-        "user_id",
-        "project_id",
-        "task_id",
-        "description",
-        "billable",
-        "tag_ids",
-        "start",
-        "stop",
+        "workspace_id", "user_id", "project_id", "task_id", "description", "billable", "tag_ids", "start", "stop",
         "duration",
     ),
     "projects": ("workspace_id", "client_id", "name", "active", "is_private", "color", "currency", "start_date"),
@@ -42,7 +35,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "tasks": ("workspace_id", "project_id", "user_id", "name", "active", "estimated_seconds"),
     "users": ("workspace_id", "fullname", "email", "is_admin", "inactive"),
     "project_users": ("workspace_id", "project_id", "user_id", "manager"),
-}
+}  # fmt: skip
 REQUEST = DrainRequest("default", "test")
 
 
@@ -60,7 +53,7 @@ class WebhookStream:
         self.rng = random.Random(seed)
         self._registry = WebhookRegistry(world)
         for _ in range(subscriptions):
-            self._subscribe()
+            write_subscription(self._registry, world)
         world.listeners.append(self._record)
 
     def change(self, count: int) -> None:
@@ -97,22 +90,6 @@ class WebhookStream:
         sent_at = self.world.now() + timedelta(seconds=self.rng.random())
         return encode(build_envelope(one, subscription=subscription, timestamp=nanos_z(sent_at, 7)))
 
-    def _subscribe(self) -> None:
-        world, id_ = self.world, self._registry.next_subscription_id()
-        self._registry.subscriptions[id_] = WebhookSubscription(
-            id=id_,
-            workspace_id=world.workspace.id,
-            user_id=world.owner.id,
-            description="",
-            url_callback="https://example.org/hook",
-            filters=(("*", "*"),),
-            enabled=True,
-            secret="",
-            validation_code="",
-            created_at=world.now(),
-            validated_at=world.now(),
-        )
-
 
 def drain(store: SqliteEventStore, warehouse: Path) -> DrainSummary:
     """Drain all of a store into a warehouse."""
@@ -121,14 +98,18 @@ def drain(store: SqliteEventStore, warehouse: Path) -> DrainSummary:
 
 
 def wrong(world: World, warehouse: Path) -> list[str]:
-    """Return how the live rows of a warehouse differ from the truth, in every field that events contain."""
+    """Return how the live rows of a DuckDB file differ from the truth, in every field that events contain."""
+    with build_duckdb_warehouse(warehouse, lock_timeout=1) as target:
+        return warehouse_differences(world, target)
+
+
+def warehouse_differences(world: World, target: Warehouse) -> list[str]:
+    """Return how the live rows of any warehouse differ from the truth, in every field that events contain."""
     words: list[str] = []
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
-        connection.execute("set TimeZone = 'UTC'; set schema = 'toggl'").fetchall()
-        for stream, fields in FIELDS.items():
-            names = ", ".join(f'"{name}"' for name in ("id", *fields))
-            found = connection.execute(f"select {names} from {stream} where {rule.is_live()}").fetchall()
-            words += differences(world, stream, {row[0]: dict(zip(fields, row[1:], strict=True)) for row in found})
+    for stream, fields in FIELDS.items():
+        names = ", ".join(f'"{name}"' for name in ("id", *fields))
+        found = target.query(f'select {names} from "{stream}" where {rule.is_live()}').to_pylist()
+        words += differences(world, stream, {row.pop("id"): row for row in found})
     return words
 
 

@@ -19,14 +19,7 @@ from typing import Any
 import psutil
 import requests
 import uvicorn
-from support.deliveries import (
-    HEADER,
-    PREVIOUS_SECRET,
-    SECRET,
-    AsgiResponse,
-    send_request,
-    sign,
-)
+from support.deliveries import HEADER, PREVIOUS_SECRET, SECRET, AsgiResponse, send_request, sign
 from support.event_stores import open_sqlite
 from support.processes import end_session
 from support.waiting import wait_until
@@ -172,13 +165,6 @@ class ReceiverProcess:
         """Return the memory of the process in bytes."""
         assert self.process is not None
         return int(psutil.Process(self.process.pid).memory_info().rss)
-
-    def wait_until_log_has(self, text: str, *, timeout: float = 15) -> None:
-        """Wait until a text is in the log."""
-        deadline = time.monotonic() + timeout
-        while text not in self.log():
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.05)
 
 
 CONN_ID = "model"
