@@ -66,12 +66,16 @@ LIBRARIES = (
 PASSES = (6.0, 60.0)
 #: Tries without any change, which no test may fail.
 UNCHANGED = 10
-#: A process that uses no processor for so many seconds hangs.
+#: A process that waits so many seconds for something else than a processor hangs.
 IDLE = 120.0
 MEMORY = 12 << 30
 
-EXCLUDED: dict[str, str] = {}
-"""Rules for mutants that do not change what a caller gets: a name, and a pattern of the kind and the line."""
+#: Rules for mutants that change nothing that a caller gets: a name, and a pattern of their kind and changed line.
+_WAITS = "TIMEOUT|PAUSE|INTERVAL|JITTER|BATCH|CHUNK|CACHED|BUFFER|IN_A_LIST"
+EXCLUDED = {
+    "a waiting time or a size of a batch": rf"^constant .* \+ _?(\w+_)?({_WAITS})(_\w+)? = \(?[\d._]+\)?$",
+    "a guard against mistakes of the package": r"^constant .*\b(strict|daemon)=True\b.* \+ .*\b\1=False\b",
+}
 
 T = TypeVar("T")
 
@@ -391,7 +395,7 @@ def run_forked(
                 now = times.user + times.system
                 if now > used + 0.1:
                     running[process] = number, folder, now, time.monotonic()
-                if now < limits[number] and time.monotonic() < since + IDLE:
+                if now < limits[number] and (time.monotonic() < since + IDLE or not _is_waiting(process)):
                     continue
                 for one in [*psutil.Process(process).children(recursive=True), psutil.Process(process)]:
                     with contextlib.suppress(psutil.NoSuchProcess):
@@ -403,6 +407,21 @@ def run_forked(
             yield number, json.loads(result.read_text()) if result.exists() else None
             del running[process]
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_waiting(process: int) -> bool:
+    """Return whether neither a process nor its descendants would use a processor if they got one."""
+    parent = psutil.Process(process)
+    stats = [
+        path
+        for one in (parent, *parent.children(recursive=True))
+        for path in Path(f"/proc/{one.pid}/task").glob("*/stat")
+    ]
+    states = []
+    for path in stats:
+        with contextlib.suppress(OSError):
+            states.append(path.read_text().rpartition(")")[2].split()[0])
+    return not {"R", "D"} & set(states)
 
 
 def _run_and_exit(work: Callable[[], object], folder: Path) -> int:
@@ -568,8 +587,7 @@ def try_unchanged(root: Path, mutants: Sequence[Mutant], reaches: dict[str, Reac
 
 def exclusion(mutant: Mutant, root: Path) -> str | None:
     """Return the result ``excluded`` with its rule, if one holds."""
-    line = (root / mutant.path).read_text().splitlines()[mutant.line - 1]
-    text = f"{mutant.kind}: {line.strip()}"
+    text = " ".join([mutant.kind, *mutant.diff((root / mutant.path).read_text())])
     return next((f"excluded: {rule}" for rule, pattern in EXCLUDED.items() if re.search(pattern, text)), None)
 
 
@@ -607,7 +625,6 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--workers", type=int, default=2, help="processes (2)")
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout to measure (this one)")
     parser.add_argument("--reach", type=Path, help="a file that keeps what tests reach; made if it is missing")
-    parser.add_argument("--again", type=Path, help="a report of an earlier run: try only what it did not kill")
     return parser.parse_args(arguments)
 
 
@@ -621,11 +638,6 @@ def main() -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
     mutants, possible = sample(root, options.seed, options.mutants)
-    if options.again:
-        left = [(one["place"], one["diff"]) for one in json.loads(options.again.read_text())["left"]]
-        mutants = [
-            one for one in mutants if (f"{one.path}:{one.line}", one.diff((root / one.path).read_text())) in left
-        ]
     reaches = record(root, options.workers, options.reach)
     results = {mutant: rule for mutant in mutants if (rule := exclusion(mutant, root))}
     tried = [mutant for mutant in mutants if mutant not in results]

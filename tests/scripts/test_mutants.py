@@ -96,6 +96,27 @@ def test_a_change_knows_its_function_by_the_first_line_that_python_counts(progra
     assert {(one.line, one.function) for one in program.find_mutants("a.py", source)} == {(1, 0), (3, 2), (4, 2)}
 
 
+@pytest.mark.parametrize(
+    ("source", "excluded"),
+    [
+        ("_WRITE_TIMEOUT = 30.0", True),
+        ("MAX_BATCH = 500", True),
+        ("a = list(zip(b, c, strict=True))", True),
+        ("TIMEOUTS_BEFORE_FAILURE = 2", False),
+        ("MAX_ATTEMPTS = 5", False),
+        ("if BATCH == 5: pass", False),
+        ("a = list(zip(b, c, strict=False))", False),
+        ("a = list(zip(b, [1], strict=False))", False),
+    ],
+)
+def test_waiting_times_sizes_of_batches_and_guards_are_excluded(
+    program: ModuleType, tmp_path: Path, source: str, excluded: bool
+) -> None:
+    (tmp_path / "a.py").write_text(source)
+    constants = [one for one in program.find_mutants("a.py", source) if one.kind == "constant"]
+    assert {program.exclusion(one, tmp_path) is not None for one in constants} == {excluded}
+
+
 def test_a_seed_always_chooses_the_same(program: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / program.CODE / "a.py"
     path.parent.mkdir(parents=True)
@@ -197,11 +218,11 @@ def add(a, b):
 
 
 def twice(a):
-    return [a * 2 for _ in range(3)]
+    return a * 2
 
 
 def unused(a):
-    return a - 1
+    return a
 
 
 def capped(a):
@@ -242,6 +263,7 @@ def test_fails():
 """
 
 
+@pytest.mark.timeout(1200)  # nine seconds of the processor, which a busy machine may give slowly
 def test_a_small_repository_is_measured(tmp_path: Path) -> None:
     files = {
         "airflow_provider_toggl/__init__.py": "",
@@ -255,20 +277,14 @@ def test_a_small_repository_is_measured(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     command = [sys.executable, ROOT / "scripts" / "mutants.py", "--root", tmp_path, "--mutants", "100"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     left = {(one["diff"][1].removeprefix("+ "), one["place"].rpartition(":")[2]) for one in report["left"]}
     assert ("return (a - b)", "5") not in left
     assert ("LIMIT = 11", "1") not in left
     assert {line for line in left if line[1] == "22"} == set()
-    assert {("return None", "9"), ("return [a * 3 for _ in range(3)]", "9"), ("return None", "13")} <= left
+    assert {("return None", "9"), ("return a * 3", "9"), ("return None", "13")} <= left
     assert report["unusable tests"] == ["tests/core/test_sums.py::test_fails"]
     assert report["failed without a change"] == []
     assert report["folders"]["."]["killed"] == report["killed"] == report["possible"] - len(left)
-    (tmp_path / "report.json").write_text(done.stdout)
-    again = subprocess.run(
-        [*command, "--again", tmp_path / "report.json"], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert json.loads(again.stdout)["left"] == report["left"]
-    assert json.loads(again.stdout)["killed"] == 0
