@@ -36,7 +36,10 @@ def test_the_number_of_requests_in_the_readme_is_what_the_demo_prints(
             host._load_one(stream)
         printed = demo.cost(toggl.requests())
     (promised,) = re.findall(r"requests for 10,000 time entries, here (\d+)", (ROOT / "README.md").read_text())
-    assert re.fullmatch(rf"\d+ requests, {promised} of them for 10,000 time entries", printed)
+    found = re.fullmatch(r"\d+ requests, (\d+) of them for 10,000 time entries", printed)
+    assert found
+    # One less while the day of the token's owner is ahead of the one in UTC.
+    assert int(promised) - 1 <= int(found[1]) <= int(promised)
     (compared,) = re.findall(
         r"Requests for 10,000 entries of a year \| (\d+);", (ROOT / "docs" / "comparison.md").read_text()
     )

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -34,9 +35,15 @@ def test_a_lost_host_has_no_process_left_and_comes_back_with_an_empty_disk(tmp_p
         wait_until(lambda: len(list(host.folder.glob("[0-9]*"))) == 2, timeout=60)
         members = psutil.Process(leader.pid).children(recursive=True)
         host.kill()
-        assert not any(member.is_running() and member.status() != psutil.STATUS_ZOMBIE for member in members)
+        wait_until(lambda: not any(map(is_alive, members)), timeout=30)
         host.wipe()
         assert sorted(path.name for path in host.folder.iterdir()) == ["home", "tmp"]
+
+
+def is_alive(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 @needs_namespaces

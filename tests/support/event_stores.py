@@ -211,12 +211,14 @@ def fill_store(path: Path, count: int, *, last: datetime, padding: int = 0) -> N
         db.execute("pragma wal_checkpoint(truncate)")
 
 
-def fill_postgres_store(dsn: str, count: int, *, last: datetime, padding: int = 0) -> None:
+def fill_postgres_store(
+    dsn: str, count: int, *, last: datetime, padding: int = 0, schema: str = "toggl_events"
+) -> None:
     """Fill a new PostgreSQL store with the same events; parameters as for ``fill_store``."""
-    with PostgresEventStore(dsn, schema="toggl_events") as store:
+    with PostgresEventStore(dsn, schema=schema) as store:
         store.prepare()
     with psycopg.connect(dsn, autocommit=True) as db:
-        db.execute("set search_path = toggl_events")
+        db.execute(f"set search_path = {schema}")
         db.execute("create temp table kinds (entity text primary key, crc bigint, body bytea)")
         db.cursor().executemany("insert into kinds values (%s, %s, %s)", _kinds(padding))
         insert = re.sub(r":(\w+)", r"%(\1)s::bigint", _INSERT_POSTGRES.replace("%", "%%")).replace(

@@ -49,6 +49,14 @@ class Receiver:
             await receive()
             await send({"type": "websocket.close", "code": 1000})
 
+    def build_handler(self) -> RequestHandler:
+        """Return a new request handler for the running event loop; benchmarks replace it."""
+        limits = self._limits
+        connections = ConnectionCache(
+            self._conn_ids, self._look_up, lifetime=limits.connection_lifetime, pause=limits.lookup_pause
+        )
+        return RequestHandler(connections, self._open_store, limits, self._clock)
+
     async def close(self) -> None:
         """Finish what is being written and close the stores. Call it in the event loop that served the requests."""
         if self._handler is not None:
@@ -57,11 +65,7 @@ class Receiver:
     def _get_handler(self) -> RequestHandler:
         """Return the handler of this event loop. A handler inherited by a fork belongs to another loop."""
         if self._handler is None or self._handler.loop is not asyncio.get_running_loop():
-            limits = self._limits
-            connections = ConnectionCache(
-                self._conn_ids, self._look_up, lifetime=limits.connection_lifetime, pause=limits.lookup_pause
-            )
-            self._handler = RequestHandler(connections, self._open_store, limits, self._clock)
+            self._handler = self.build_handler()
         return self._handler
 
     async def _serve_lifespan(self, receive: Receive, send: Send) -> None:
