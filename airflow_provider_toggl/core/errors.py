@@ -39,7 +39,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 
 class DatabaseFault(Enum):
@@ -123,10 +123,21 @@ class QuotaExhausted(ApiError):
         clock.
     :param lane: name of the quota lane: ``user`` or ``organization:<id>``.
     :param known_before: True if no request was sent, because the refusal was known before.
+    :param waits_for: what a task waits for until then: ``quota``, ``permit`` or ``database``.
     """
 
-    def __init__(self, message: str, *, resets_at: datetime, lane: str, known_before: bool, **more: Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        resets_at: datetime,
+        lane: str,
+        known_before: bool,
+        waits_for: Literal["quota", "permit", "database"] = "quota",
+        **more: Any,
+    ) -> None:
         super().__init__(message, **more)
+        self.waits_for = waits_for
         self.resets_at = resets_at
         self.lane = lane
         self.known_before = known_before
@@ -164,6 +175,7 @@ class RateLimitStateUnavailable(QuotaExhausted):
             resets_at=resets_at or datetime.now(timezone.utc) + timedelta(seconds=60),
             lane=lane,
             known_before=True,
+            waits_for="database",
             what="The database of the shared rate limits cannot be used",
         )
         self.fault = fault

@@ -229,7 +229,11 @@ DEFERRALS = Counter(
     "deferrals",
     "Deferrals of tasks, which release their worker slot.",
     "task",
-    {"connection": _CONNECTION, "reason": "`quota` (402, or known before) or `rate` (429)"},
+    {
+        "connection": _CONNECTION,
+        "reason": "`quota` (402, or known before), `rate` (429), `permit` (many tasks wait for the pace) or `database` "
+        "(that of the shared rate limits is down)",
+    },
 )
 PAGES = Counter("toggl.extract.pages", "pages", "Pages of Toggl's that were loaded.", "task", {"stream": _STREAM})
 PAGE_ROWS = Counter("toggl.extract.rows", "rows", "Rows on these pages.", "task", {"stream": _STREAM})

@@ -121,7 +121,7 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
 
         spread = random.uniform(0.0, SPREAD_SECONDS)  # noqa: S311 - spreads load, guards nothing
         moment = until + timedelta(seconds=spread)
-        reason: WaitReason = "quota" if isinstance(stop, QuotaExhausted) else "rate"
+        reason: WaitReason = stop.waits_for if isinstance(stop, QuotaExhausted) else "rate"
         waiting = self._waiting(progress, reason, moment)
         with fields(connection=self.toggl_conn_id, deferred_until=moment.isoformat()):
             lines = [f"{stop.what}.", *waiting.lines(waiting.since), self.describe_progress(progress)]
@@ -138,7 +138,8 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
     @contextmanager
     def _wait_in_slot(self, progress: dict[str, Any], reason: str, until: float, spent: int) -> Iterator[None]:
         """Record a long wait of the session for the health page while it lasts."""
-        kind: WaitReason = "rate" if reason == "retry" else "permit"
+        kinds: dict[str, WaitReason] = {"retry": "rate", "database": "database"}
+        kind = kinds.get(reason, "permit")
         waiting = self._waiting(progress, kind, utc(until), spent)
         record_waiting(self.toggl_conn_id, waiting)
         try:

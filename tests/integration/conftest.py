@@ -11,6 +11,7 @@ import pytest
 from support.airflow_home import AirflowHome, free_port
 from support.repository import ROOT
 
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 from airflow_provider_toggl.sandbox.workspace.world import DEFAULT_WORKSPACE_ID
 
@@ -75,3 +76,17 @@ def running_airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared
         home.set_connection("toggl_default", {"conn_type": "toggl", "password": "a-secret-token"})
         home.start()
         yield home
+
+
+@pytest.fixture
+def home(running_airflow: SharedAirflow) -> SharedAirflow:
+    """The shared Airflow."""
+    return running_airflow
+
+
+@pytest.fixture
+def store(home: SharedAirflow) -> Iterator[SqliteEventStore]:
+    """The event store of the shared Airflow."""
+    with SqliteEventStore(home.path / "toggl" / "events.sqlite") as opened:
+        opened.prepare()
+        yield opened

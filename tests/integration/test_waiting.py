@@ -6,7 +6,6 @@ import itertools
 import json
 import random
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +19,6 @@ from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800), pytest.mark.xdist_group("airflow")]
 
 CHANGES = f"toggl://{EVENT_WORKSPACE}/events/test"
-
-
-@pytest.fixture
-def home(running_airflow: AirflowHome) -> AirflowHome:
-    """The shared Airflow."""
-    return running_airflow
-
-
-@pytest.fixture
-def store(home: AirflowHome) -> Iterator[SqliteEventStore]:
-    with SqliteEventStore(home.path / "toggl" / "events.sqlite") as opened:
-        opened.prepare()
-        yield opened
 
 
 def tasks_of(home: AirflowHome, dag_id: str, run_id: str) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ import itertools
 import json
 import random
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,19 +38,6 @@ class Toggl:
         self._at += timedelta(seconds=1)
         at = self._at
         return change_event(next(self.numbers), action=action, created_at=at, id=entry, at=at.isoformat(), **fields)
-
-
-@pytest.fixture
-def home(running_airflow: AirflowHome) -> AirflowHome:
-    """The shared Airflow."""
-    return running_airflow
-
-
-@pytest.fixture
-def store(home: AirflowHome) -> Iterator[SqliteEventStore]:
-    with SqliteEventStore(home.path / "toggl" / "events.sqlite") as opened:
-        opened.prepare()
-        yield opened
 
 
 def received(home: AirflowHome, dag_id: str) -> list[dict[str, Any]]:

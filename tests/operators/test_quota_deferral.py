@@ -14,7 +14,7 @@ from support.task_log import task_log
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited
+from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited, RateLimitStateUnavailable
 from airflow_provider_toggl.hooks.activity import read_waiting
 from airflow_provider_toggl.operators import quota_deferral
 from airflow_provider_toggl.operators.quota_deferral import SPREAD_SECONDS, QuotaDeferral
@@ -26,7 +26,10 @@ LATER = datetime.now(timezone.utc) + timedelta(minutes=20)
 STOPS = [
     QuotaExhausted("used up", resets_at=LATER, lane="user", known_before=True),
     RateLimited("too many", retry_at=LATER, reported=True),
+    QuotaExhausted("many wait", resets_at=LATER, lane="user", known_before=True, waits_for="permit"),
+    RateLimitStateUnavailable("down", resets_at=LATER),
 ]
+REASONS = list(zip(STOPS, ["quota", "rate", "permit", "database"], strict=True))
 
 
 class Counting(QuotaDeferral):
@@ -66,7 +69,7 @@ def test_log_lines_have_the_connection_and_the_end_of_the_wait():
     assert find("no worker slot")["deferred_until"] == deferred.value.trigger.moment.isoformat()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("stop", "reason"), [(STOPS[0], "quota"), (STOPS[1], "rate")])
+@pytest.mark.parametrize(("stop", "reason"), REASONS)
 def test_each_deferral_is_counted_once(stop: Exception, reason: str, monkeypatch: pytest.MonkeyPatch):
     recorder = Recorder()
     monkeypatch.setattr(quota_deferral.telemetry, "connect", lambda: metrics.send_to(recorder))
@@ -104,7 +107,7 @@ def context(**changes: Any) -> Any:
     return {"ti": SimpleNamespace(**ti)}
 
 
-@pytest.mark.parametrize(("stop", "reason"), [(STOPS[0], "quota"), (STOPS[1], "rate")])
+@pytest.mark.parametrize(("stop", "reason"), REASONS)
 @pytest.mark.usefixtures("connected")
 def test_a_wait_is_recorded_until_the_task_continues(stop: Exception, reason: str):
     operator = Counting(task_id="count", stop=stop)

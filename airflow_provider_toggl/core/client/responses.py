@@ -216,6 +216,7 @@ def build_pace_error(lane: str, back_at: datetime) -> QuotaExhausted:
         resets_at=back_at,
         lane=lane,
         known_before=True,
+        waits_for="permit",
         what=what,
     )
 

@@ -64,7 +64,7 @@ WAIT_REASONS = {
     "retry": "the next try after a rate limit or an error of Toggl",
     "pace": "the request rate that all tasks with this token share",
     "share": "other tasks to use their share of the hourly quota",
-    "state": "the database of the shared rate limits",
+    "database": "the database of the shared rate limits",
 }
 
 #: Called with the reason of a wait, its end in seconds since the epoch, and the number of requests sent so far.
@@ -339,7 +339,7 @@ class TogglSession:
                 if waited_for_state + pause > MAX_WAIT_IN_SLOT:
                     raise
                 log.warning("%s. Trying again in %.0f s.", str(error).removesuffix("."), pause)
-                self._sleep(pause, "state", waited=now - started)
+                self._sleep(pause, "database", waited=now - started)
                 waited_for_state, pause = waited_for_state + pause, 2 * pause
                 continue
             if isinstance(outcome, QuotaSpent):

@@ -413,6 +413,7 @@ def test_while_the_database_of_limits_is_down_a_request_waits_a_while_and_is_not
     assert 10 <= clock.time - START <= 30
     assert "The server cannot be reached. Trying again in 1 s." in caplog.text
     assert stop.value.what == "The database of the shared rate limits cannot be used"
+    assert stop.value.waits_for == "database"
     assert isinstance(stop.value, errors.QuotaExhausted)
 
 
@@ -444,6 +445,7 @@ def test_a_task_behind_many_others_gives_its_worker_slot_back_and_other_requests
     with pytest.raises(errors.QuotaExhausted, match="when it is this task's turn") as stop, session.claiming("last"):
         session.request("GET", ENTRIES)
     assert transport.calls == []
+    assert stop.value.waits_for == "permit"
     assert stop.value.resets_at.timestamp() == pytest.approx(START + 1 + 39 * 1.2)
     assert clock.time == START
     session.request("GET", "/api/v9/me")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import weakref
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,17 +11,16 @@ import psycopg
 
 from airflow_provider_toggl.core.client.limits.store import (
     HOUR,
-    KEPT_HOURS,
     HourlyUsage,
     StateStore,
     Usage,
     build_usage,
     decode_state,
-    encode_state,
+    list_writes,
 )
 from airflow_provider_toggl.core.client.limits.token_state import TokenState
 from airflow_provider_toggl.core.clock import Clock, SystemClock
-from airflow_provider_toggl.core.databases.database import DatabaseErrors, DatabaseSession
+from airflow_provider_toggl.core.databases.database import DatabaseErrors
 from airflow_provider_toggl.core.databases.postgres_schema import PostgresSchema
 from airflow_provider_toggl.core.databases.postgres_server import Connection
 from airflow_provider_toggl.core.databases.statements import load_migrations, load_statements
@@ -88,7 +86,6 @@ class PostgresState(PostgresSchema, StateStore):
         )
         # Nobody closes the rate limits of a token.
         weakref.finalize(self, self.server.close)
-        self._preparing = threading.Lock()
         self._is_prepared = False
 
     def update(self, token: str, now: float, change: Callable[[TokenState, float], tuple[T, Usage | None]]) -> T:
@@ -124,18 +121,12 @@ class PostgresState(PostgresSchema, StateStore):
             state = decode_state(text)
             result, used = change(state, at)
             # Their results are not read, so that these statements are sent together.
-            session.send("save_state", token=token, state=encode_state(state).decode())
-            self._count(session, token, used, at)
+            for statement, values in list_writes(token, state, used, at):
+                session.send(statement, **values)
         return result
 
-    def _count(self, session: DatabaseSession, token: str, used: Usage | None, at: float) -> None:
-        if used is not None:
-            hour = int(at // HOUR)
-            session.send("count_usage", token=token, lane=used.lane, hour=hour, total=used.total)
-            session.send("forget_usage", token=token, lane=used.lane, oldest=hour - KEPT_HOURS)
-
     def _prepare_once(self) -> None:
-        with self._preparing:
-            if not self._is_prepared:
-                self.prepare()
-                self._is_prepared = True
+        # Without a lock, which a fork could copy while it is held. Preparing twice does no harm.
+        if not self._is_prepared:
+            self.prepare()
+            self._is_prepared = True

@@ -21,8 +21,8 @@ from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.quota import Lane, QuotaReading
 from airflow_provider_toggl.core.client.limits.store import HourlyUsage, StateStore, Usage
 from airflow_provider_toggl.core.client.limits.token_state import (
-    Asker,
     Permit,
+    PermitRequest,
     QuotaSpent,
     ShareSpent,
     TokenState,
@@ -76,9 +76,9 @@ class RateLimitState:
         self._store = store
         self._token = token_hash
         self._scope = scope
-        self._name = uuid.uuid4().hex
+        self._process = uuid.uuid4().hex
         self._host = socket.gethostname()
-        self._behind = 0.0
+        self._clock_offset = 0.0
         self._interval = 0.0
 
     def acquire(
@@ -93,10 +93,10 @@ class RateLimitState:
             the shares of others.
         :raises RateLimitStateUnavailable: the store cannot be reached.
         """
-        asker = Asker(self._name, claimant, self._host)
+        request = PermitRequest(self._process, claimant, self._host)
 
         def decide(state: TokenState, at: float) -> tuple[Permit | Wait | QuotaSpent | ShareSpent, Usage | None]:
-            outcome = state.acquire(lane, asker, pace=pace, reserve=reserve, now=at, scope=self._scope)
+            outcome = state.acquire(lane, request, pace=pace, reserve=reserve, now=at, scope=self._scope)
             return outcome, Usage(outcome.lane, outcome.total) if isinstance(outcome, Permit) else None
 
         self._interval = pace.interval
@@ -104,8 +104,10 @@ class RateLimitState:
         if isinstance(outcome, Wait) and outcome.seconds >= HOLD_SECONDS:
             self._store.close_idle()
         if isinstance(outcome, QuotaSpent):
-            return QuotaSpent(outcome.resets_at - self._behind)
-        return replace(outcome, back_at=outcome.back_at - self._behind) if isinstance(outcome, ShareSpent) else outcome
+            return QuotaSpent(outcome.resets_at - self._clock_offset)
+        if isinstance(outcome, ShareSpent):
+            return replace(outcome, back_at=outcome.back_at - self._clock_offset)
+        return outcome
 
     def release(self, permit: Permit, reading: QuotaReading | None, now: float) -> Lane:
         """Record that the request of a permit was answered or failed, and return its lane after that.
@@ -116,19 +118,19 @@ class RateLimitState:
         released = self._record(now, lambda state, at: state.release(permit, reading, at, scope=self._scope), Lane())
         if self._interval >= HOLD_SECONDS:
             self._store.close_idle()
-        return self._as_seen_here(released)
+        return self._by_own_clock(released)
 
     def record_quota_refusal(self, lane: str, resets_in: float | None, now: float) -> float:
         """Record that Toggl refused a request for quota, and return when the lane resets."""
-        unknown = now + self._behind + (resets_in or 0.0)
+        unknown = now + self._clock_offset + (resets_in or 0.0)
         resets_at = self._record(now, lambda state, at: state.record_quota_refusal(lane, resets_in, at), unknown)
-        return resets_at - self._behind
+        return resets_at - self._clock_offset
 
     def record_quota(self, lane: str, reported: Lane, now: float) -> None:
         """Record what ``GET /me/quota`` reported about a lane."""
 
         def record(state: TokenState, at: float) -> None:
-            resets_at = None if reported.resets_at is None else reported.resets_at + self._behind
+            resets_at = None if reported.resets_at is None else reported.resets_at + self._clock_offset
             state.record_quota(lane, replace(reported, resets_at=resets_at), at)
 
         self._record(now, record, None)
@@ -147,12 +149,12 @@ class RateLimitState:
 
     def lane(self, lane: str, now: float) -> Lane:
         """Return what is known about a lane."""
-        return self._as_seen_here(self._read(now, lambda state, at: state.lane(lane, at)))
+        return self._by_own_clock(self._read(now, lambda state, at: state.lane(lane, at)))
 
     def lanes(self, now: float) -> dict[str, Lane]:
         """Return what is known about every lane of the token, by name."""
         found = self._read(now, lambda state, at: state.list_lanes(at))
-        return {name: self._as_seen_here(lane) for name, lane in found.items()}
+        return {name: self._by_own_clock(lane) for name, lane in found.items()}
 
     def taken(self, lane: str, now: float) -> int:
         """Return how many requests of the lane's current window were granted."""
@@ -196,13 +198,13 @@ class RateLimitState:
         return query(state, at)
 
     def _compare_clocks(self, now: float, started: float, at: float) -> None:
-        """Find how far this process is behind the store's clock.
+        """Find by how many seconds the store's clock is ahead of this process's.
 
         :param now: this process's time when the monotonic clock showed ``started``.
         :param at: the store's time now.
         """
-        behind = at - now
-        self._behind = 0.0 if behind == 0.0 else behind - (time.monotonic() - started)
+        offset = at - now
+        self._clock_offset = 0.0 if offset == 0.0 else offset - (time.monotonic() - started)
 
-    def _as_seen_here(self, lane: Lane) -> Lane:
-        return lane if lane.resets_at is None else replace(lane, resets_at=lane.resets_at - self._behind)
+    def _by_own_clock(self, lane: Lane) -> Lane:
+        return lane if lane.resets_at is None else replace(lane, resets_at=lane.resets_at - self._clock_offset)

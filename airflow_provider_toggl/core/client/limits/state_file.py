@@ -15,13 +15,12 @@ from typing import TypeVar
 
 from airflow_provider_toggl.core.client.limits.store import (
     HOUR,
-    KEPT_HOURS,
     HourlyUsage,
     StateStore,
     Usage,
     build_usage,
     decode_state,
-    encode_state,
+    list_writes,
 )
 from airflow_provider_toggl.core.client.limits.token_state import TokenState
 from airflow_provider_toggl.core.databases.statements import load_statements
@@ -44,7 +43,6 @@ class StateFile(StateStore):
 
     def __init__(self, path: Path | None) -> None:
         self.path = _find_usable(path)
-        self.where = str(path)
         self._lock = threading.Lock()
         self._memory = _connect(":memory:")
         weakref.finalize(self, self._memory.close)
@@ -54,12 +52,8 @@ class StateFile(StateStore):
         with self._transaction() as db:
             state = _find_state(db, token)
             result, used = change(state, now)
-            db.execute(STATEMENTS["save_state"], {"token": token, "state": encode_state(state)})
-            if used is not None:
-                hour = int(now // HOUR)
-                values = {"token": token, "lane": used.lane, "hour": hour, "total": used.total}
-                db.execute(STATEMENTS["count_usage"], values)
-                db.execute(STATEMENTS["forget_usage"], {**values, "oldest": hour - KEPT_HOURS})
+            for statement, values in list_writes(token, state, used, now):
+                db.execute(STATEMENTS[statement], values)
         return result
 
     def read(self, token: str, now: float) -> tuple[TokenState, float]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -43,12 +43,7 @@ class Usage:
 
 
 class StateStore(ABC):
-    """Keeps the :class:`TokenState` of each token, shared by all processes that use the store.
-
-    :param where: the file or schema, for messages.
-    """
-
-    where: str
+    """Keeps the :class:`TokenState` of each token, shared by all processes that use the store."""
 
     @abstractmethod
     def update(self, token: str, now: float, change: Callable[[TokenState, float], tuple[T, Usage | None]]) -> T:
@@ -74,9 +69,17 @@ class StateStore(ABC):
         """Close the connections that are not in use. The next call opens one."""
 
 
-def encode_state(state: TokenState) -> bytes:
-    """Return a state as JSON."""
-    return msgspec.json.encode(state)
+def list_writes(token: str, state: TokenState, used: Usage | None, at: float) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the statements that store a changed state, by name, with their values.
+
+    :param used: the request to be counted, if one was granted.
+    :param at: the store's time.
+    """
+    yield "save_state", {"token": token, "state": msgspec.json.encode(state).decode()}
+    if used is not None:
+        hour = int(at // HOUR)
+        yield "count_usage", {"token": token, "lane": used.lane, "hour": hour, "total": used.total}
+        yield "forget_usage", {"token": token, "lane": used.lane, "oldest": hour - KEPT_HOURS}
 
 
 def decode_state(text: bytes | str | None) -> TokenState:

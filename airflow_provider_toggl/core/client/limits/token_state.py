@@ -18,12 +18,14 @@ from airflow_provider_toggl.core.client.limits.fair_shares import (
     share_returns_at,
 )
 from airflow_provider_toggl.core.client.limits.leaky_bucket import BucketState, Pace
-from airflow_provider_toggl.core.client.limits.permit_queue import Place
+from airflow_provider_toggl.core.client.limits.permit_queue import QueueEntry
 from airflow_provider_toggl.core.client.limits.quota import Lane, QuotaReading
 
 #: A request without a response counts as in flight for this many seconds. After that its process has died.
 LEASE_SECONDS = 180.0
-#: A waiting claimant asks again after this part of the time in which the others can use their shares.
+#: A bucket that granted no permit for this many seconds is removed. With a bucket for each host, pods leave theirs.
+BUCKET_EXPIRY_SECONDS = 86_400.0
+#: A waiting claimant asks again after one of so many parts of the time in which the others can use their shares.
 SHARE_CHECKS = 3
 
 
@@ -68,23 +70,23 @@ class ShareSpent:
 
 
 @dataclass(frozen=True)
-class Asker:
-    """The process that wants a permit.
+class PermitRequest:
+    """A request for a permit.
 
-    :param name: the same each time one process asks for one permit, so that it keeps its place among the waiting.
+    :param process: the name of the process, the same each time it asks.
     :param claimant: the task that shares the lane with others; None for single requests, which never wait for the
         shares of others.
-    :param host: the name of its host.
+    :param host: the name of the host.
     """
 
-    name: str
+    process: str
     claimant: Claimant | None = None
     host: str = ""
 
     @property
-    def place(self) -> str:
-        """Name of its place among the waiting; a task keeps its place while it is deferred."""
-        return self.claimant.name if self.claimant else self.name
+    def queue_name(self) -> str:
+        """The name in the queue. A task has the same in each process, so it keeps its place while it is deferred."""
+        return self.claimant.name if self.claimant else self.process
 
 
 @dataclass
@@ -136,7 +138,7 @@ class TokenState:
     It holds hints and no data: losing it costs at most one refused request.
 
     :param permits: how many permits were granted.
-    :param buckets: the leaky bucket of each pace scope; the empty name is the whole fleet's.
+    :param buckets: the leaky bucket of each pace scope; the empty scope is all hosts.
     :param queues: who waits for the next permit of each bucket.
     :param in_flight: by number of the permit.
     :param lanes: by name.
@@ -146,14 +148,14 @@ class TokenState:
 
     permits: int = 0
     buckets: dict[str, BucketState] = field(default_factory=dict)
-    queues: dict[str, list[Place]] = field(default_factory=dict)
+    queues: dict[str, list[QueueEntry]] = field(default_factory=dict)
     in_flight: dict[int, InFlight] = field(default_factory=dict)
     lanes: dict[str, LaneRecord] = field(default_factory=dict)
     organizations: dict[int, int] = field(default_factory=dict)
     claims: dict[str, dict[str, Claim]] = field(default_factory=dict)
 
     def acquire(
-        self, lane: str, asker: Asker, *, pace: Pace, reserve: int, now: float, scope: str = ""
+        self, lane: str, request: PermitRequest, *, pace: Pace, reserve: int, now: float, scope: str = ""
     ) -> Permit | Wait | QuotaSpent | ShareSpent:
         """Charge one request to a lane and grant a permit for it, or return why there is none.
 
@@ -165,23 +167,23 @@ class TokenState:
         state = self.lane(charged, now)
         in_flight = sum(one.lane == charged for one in self.in_flight.values())
         spare = quota.spare(state, in_flight, reserve)
-        refusal = self._refuse(charged, asker, spare=spare, resets_at=state.resets_at, pace=pace, now=now)
+        refusal = self._refuse(charged, request, spare=spare, resets_at=state.resets_at, pace=pace, now=now)
         queue = self.queues.setdefault(scope, [])
         if refusal is not None:
-            permit_queue.leave(queue, asker.place)
+            permit_queue.remove(queue, request.queue_name)
             return refusal
         bucket = self.buckets.get(scope, BucketState())
         seconds = leaky_bucket.seconds_to_wait(bucket, pace, now)
-        ahead = permit_queue.count_ahead(queue, asker.place, now)
+        ahead = permit_queue.count_ahead(queue, request.queue_name, now)
         if seconds > 0 or ahead > 0:
             seconds = max(leaky_bucket.MIN_WAIT, seconds + ahead * leaky_bucket.slot_seconds(bucket, pace))
-            permit_queue.wait_until(queue, asker.place, now + seconds)
+            permit_queue.enqueue(queue, request.queue_name, now + seconds)
             return Wait(seconds)
-        permit_queue.leave(queue, asker.place)
+        permit_queue.remove(queue, request.queue_name)
         self.permits += 1
         self.buckets[scope] = leaky_bucket.grant(bucket, self.permits, now)
         self.in_flight[self.permits] = InFlight(charged, now)
-        self._charge(charged, asker, now + quota.WINDOW_SECONDS if state.resets_at is None else state.resets_at, now)
+        self._charge(charged, request, now + quota.WINDOW_SECONDS if state.resets_at is None else state.resets_at, now)
         return Permit(self.permits, charged, state.total)
 
     def release(self, permit: Permit, reading: QuotaReading | None, now: float, *, scope: str = "") -> Lane:
@@ -220,7 +222,7 @@ class TokenState:
             if name in claims:
                 claims[name].alive_until = 0.0
         for queue in self.queues.values():
-            permit_queue.leave(queue, name)
+            permit_queue.remove(queue, name)
 
     def learn_organization(self, workspace_id: int, organization_id: int) -> None:
         """Record the organization of a workspace, and move what was charged to the workspace's own lane there."""
@@ -262,13 +264,13 @@ class TokenState:
                     yield lane, name, replace(claim, taken=claim.taken_at(now), wanted=wanted)
 
     def _refuse(
-        self, lane: str, asker: Asker, *, spare: int | None, resets_at: float | None, pace: Pace, now: float
+        self, lane: str, request: PermitRequest, *, spare: int | None, resets_at: float | None, pace: Pace, now: float
     ) -> QuotaSpent | ShareSpent | None:
-        """Return why an asker gets none of the spare requests, None if it gets one. Record its claim in either case."""
+        """Return why a request gets none of the spare ones, None if it gets one. Record the claim in either case."""
         refusal: QuotaSpent | ShareSpent | None = None
         if spare is not None and spare <= 0:
             refusal = None if resets_at is None else QuotaSpent(resets_at)
-        claimant = asker.claimant
+        claimant = request.claimant
         if claimant is None:
             return refusal
         claims = self.claims.setdefault(lane, {})
@@ -283,13 +285,13 @@ class TokenState:
                 back_at = share_returns_at(spare, pace.interval, resets_at, now)
                 seconds = min(back_at - now, max(pace.interval, (back_at - now) / SHARE_CHECKS))
                 refusal = ShareSpent(max(leaky_bucket.MIN_WAIT, seconds), back_at)
-        claim.wanted, claim.host = claimant.wanted, asker.host
+        claim.wanted, claim.host = claimant.wanted, request.host
         claim.alive_until = claim_ends_at(refusal.resets_at if isinstance(refusal, QuotaSpent) else None, now)
         return refusal
 
-    def _charge(self, lane: str, asker: Asker, counted_until: float, now: float) -> None:
+    def _charge(self, lane: str, request: PermitRequest, counted_until: float, now: float) -> None:
         """Count a granted request for its claimant."""
-        name = asker.claimant.name if asker.claimant else ""
+        name = request.claimant.name if request.claimant else ""
         claim = self.claims.setdefault(lane, {}).setdefault(name, Claim())
         claim.taken = claim.taken_at(now) + 1
         claim.counted_until = counted_until
@@ -310,7 +312,7 @@ class TokenState:
                     claim.counted_until = state.resets_at
 
     def _forget_old(self, now: float) -> None:
-        """Forget requests of processes that died, claims that ended, and all that is from before a clock's set-back."""
+        """Remove what processes that died or ended left behind, and what is from before the clock was set back."""
         self.in_flight = {
             number: one
             for number, one in self.in_flight.items()
@@ -329,4 +331,10 @@ class TokenState:
             )
         }
         for queue in self.queues.values():
-            permit_queue.forget_old(queue, now)
+            permit_queue.remove_expired(queue, now)
+        self.queues = {scope: queue for scope, queue in self.queues.items() if queue}
+        self.buckets = {
+            scope: bucket
+            for scope, bucket in self.buckets.items()
+            if now - BUCKET_EXPIRY_SECONDS <= max(bucket.granted_at, bucket.closed_until)
+        }

@@ -12,7 +12,7 @@ from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.operate.findings import to_json
 from airflow_provider_toggl.core.wording import duration, plural
 
-WaitReason = Literal["quota", "rate", "permit"]
+WaitReason = Literal["quota", "rate", "permit", "database"]
 
 OVERDUE = timedelta(hours=1)
 """A task whose record is still there so long after the end of its wait was cleared, killed or deleted."""
@@ -21,6 +21,7 @@ _WORDS: Mapping[WaitReason, str] = {
     "quota": "the hourly quota of Toggl",
     "rate": "the end of a rate limit of Toggl (429)",
     "permit": "a permit, after the requests of other tasks",
+    "database": "the database of the shared rate limits",
 }
 
 
@@ -32,7 +33,8 @@ class WaitingTask:
     :param workspace_id: None if the task has none.
     :param stream: what it loads or checks; None for another task.
     :param reason: ``quota``: the hourly quota is used up, or what is left is the shares of other tasks; ``rate``:
-        Toggl answered 429; ``permit``: it waits in its slot for the pace or the shares of other tasks.
+        Toggl answered 429; ``permit``: it waits for the pace, or in its slot for the shares of other tasks;
+        ``database``: the database of the shared rate limits cannot be used.
     :param since: when the wait began; aware.
     :param until: when the task resumes; aware.
     :param requests_done: requests sent by the task, before this wait and earlier ones.

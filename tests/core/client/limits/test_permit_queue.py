@@ -1,50 +1,50 @@
 from __future__ import annotations
 
 from airflow_provider_toggl.core.client.limits.permit_queue import (
-    ABSENT_SECONDS,
+    EXPIRY_SECONDS,
     LATE_SECONDS,
     LONGEST_SECONDS,
-    Place,
+    QueueEntry,
     count_ahead,
-    forget_old,
-    leave,
-    wait_until,
+    enqueue,
+    remove,
+    remove_expired,
 )
 
 T = 1_780_000_000.0
 
 
-def queue_of(**due_in: float) -> list[Place]:
-    return [Place(name, T + seconds) for name, seconds in due_in.items()]
+def queue_of(**due_in: float) -> list[QueueEntry]:
+    return [QueueEntry(name, T + seconds) for name, seconds in due_in.items()]
 
 
-def test_a_name_keeps_its_place_when_it_asks_again_and_a_new_one_is_the_last() -> None:
+def test_a_name_keeps_its_entry_when_it_asks_again_and_a_new_one_is_the_last() -> None:
     queue = queue_of(a=1, b=2)
-    wait_until(queue, "a", T + 9)
-    wait_until(queue, "c", T + 3)
+    enqueue(queue, "a", T + 9)
+    enqueue(queue, "c", T + 3)
     assert queue == queue_of(a=9, b=2, c=3)
     assert [count_ahead(queue, name, T) for name in ("a", "b", "c", "new")] == [0, 1, 2, 3]
 
 
-def test_one_that_is_late_lets_others_pass_and_loses_its_place_only_after_a_while() -> None:
+def test_one_that_is_late_lets_others_pass_and_loses_its_entry_only_after_a_while() -> None:
     queue = queue_of(late=0, next=5)
     assert count_ahead(queue, "next", T + LATE_SECONDS) == 1
     assert count_ahead(queue, "next", T + LATE_SECONDS + 0.01) == 0
     assert count_ahead(queue, "new", T + LATE_SECONDS + 0.01) == 1
-    forget_old(queue, T + ABSENT_SECONDS)
-    assert [place.name for place in queue] == ["late", "next"]
-    forget_old(queue, T + ABSENT_SECONDS + 0.01)
-    assert [place.name for place in queue] == ["next"]
+    remove_expired(queue, T + EXPIRY_SECONDS)
+    assert [entry.name for entry in queue] == ["late", "next"]
+    remove_expired(queue, T + EXPIRY_SECONDS + 0.01)
+    assert [entry.name for entry in queue] == ["next"]
 
 
 def test_after_the_clock_was_set_back_far_the_queue_is_empty() -> None:
     queue = queue_of(a=1)
-    forget_old(queue, T - LONGEST_SECONDS)
+    remove_expired(queue, T - LONGEST_SECONDS)
     assert queue == []
 
 
-def test_one_that_leaves_makes_room() -> None:
+def test_one_that_removes_makes_room() -> None:
     queue = queue_of(a=1, b=2)
-    leave(queue, "a")
-    leave(queue, "unknown")
+    remove(queue, "a")
+    remove(queue, "unknown")
     assert queue == queue_of(b=2)

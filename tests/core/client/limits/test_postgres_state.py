@@ -16,11 +16,12 @@ from support.servers.postgres import PostgresServer, running_postgres
 
 from airflow_provider_toggl.core.client.limits.fair_shares import Claimant
 from airflow_provider_toggl.core.client.limits.leaky_bucket import RESPONSE_TIMEOUT, Pace
-from airflow_provider_toggl.core.client.limits.postgres_state import PostgresState
+from airflow_provider_toggl.core.client.limits.postgres_state import PostgresState, build_error
 from airflow_provider_toggl.core.client.limits.quota import Lane, QuotaReading
 from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.limits.token_state import Permit, QuotaSpent, Wait
-from airflow_provider_toggl.core.errors import RateLimitStateError, RateLimitStateUnavailable
+from airflow_provider_toggl.core.databases import postgres_server
+from airflow_provider_toggl.core.errors import DatabaseFault, RateLimitStateError, RateLimitStateUnavailable
 
 LANE = "organization:3"
 FAST = Pace(1000.0)
@@ -93,7 +94,7 @@ def test_a_process_that_waits_a_second_or_longer_holds_no_connection(
 
 CHILD = """
 import json, sys, time
-from airflow_provider_toggl.core.client.limits.postgres_state import PostgresState
+from airflow_provider_toggl.core.client.limits.postgres_state import PostgresState, build_error
 from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.token_state import Permit
@@ -155,3 +156,22 @@ def test_a_role_without_rights_is_an_error_that_waiting_does_not_mend(postgres: 
         store.close()
     finally:
         postgres.execute("drop role poor")
+
+
+def test_a_state_that_another_session_keeps_locked_is_waited_for_and_then_reported(
+    store: PostgresState, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = RateLimitState(store, "t")
+    state.learn_organization(5, 3, time.time())
+    store.close_idle()
+    monkeypatch.setitem(postgres_server.SESSION_SETTINGS, "lock_timeout", "200")
+    with psycopg.connect(postgres.dsn) as db:
+        db.execute(f"select * from {store.schema}.token_state for update")
+        with pytest.raises(RateLimitStateUnavailable, match=r"busy.*tried again"):
+            state.acquire(LANE, pace=FAST, reserve=0, now=time.time())
+    grant(state, time.time())
+
+
+def test_a_database_without_free_connections_lets_tasks_wait() -> None:
+    error = build_error("FATAL: sorry, too many clients already", fault=DatabaseFault.TOO_MANY_CONNECTIONS)
+    assert isinstance(error, RateLimitStateUnavailable)

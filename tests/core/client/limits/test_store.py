@@ -16,8 +16,8 @@ from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.quota import QuotaReading
 from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.limits.state_file import StateFile
-from airflow_provider_toggl.core.client.limits.store import HOUR, HourlyUsage, StateStore, decode_state, encode_state
-from airflow_provider_toggl.core.client.limits.token_state import Asker, Permit, TokenState, Wait
+from airflow_provider_toggl.core.client.limits.store import HOUR, HourlyUsage, StateStore, decode_state, list_writes
+from airflow_provider_toggl.core.client.limits.token_state import Permit, PermitRequest, TokenState, Wait
 
 T = 1_780_000_000.0
 LANE = "organization:3"
@@ -97,14 +97,16 @@ def test_an_idle_store_is_used_again(open_store: OpenStore) -> None:
 
 def test_a_state_is_the_same_after_it_was_stored() -> None:
     state = TokenState()
-    asker = Asker("a", Claimant("load", 3), "host-1")
-    permit = state.acquire("user", asker, pace=Pace(), reserve=2, now=T)
+    request = PermitRequest("a", Claimant("load", 3), "host-1")
+    permit = state.acquire("user", request, pace=Pace(), reserve=2, now=T)
     assert isinstance(permit, Permit)
-    assert isinstance(state.acquire("user", Asker("b"), pace=Pace(), reserve=2, now=T), Wait)
+    assert isinstance(state.acquire("user", PermitRequest("b"), pace=Pace(), reserve=2, now=T), Wait)
     state.release(permit, QuotaReading(7, 100.0), T + 0.2)
     state.learn_organization(5, 3)
     state.hold_back(9.0, T, scope="host-1")
-    assert decode_state(encode_state(state)) == state
+    ((statement, values),) = list_writes("t", state, None, T)
+    assert statement == "save_state"
+    assert decode_state(values["state"]) == state
 
 
 def test_fields_of_a_later_version_are_ignored() -> None:

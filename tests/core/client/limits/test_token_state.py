@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_toggl.core.client.limits.fair_shares import Claimant
 from airflow_provider_toggl.core.client.limits.leaky_bucket import RESPONSE_TIMEOUT, Pace
-from airflow_provider_toggl.core.client.limits.token_state import Asker, Permit, TokenState, Wait
+from airflow_provider_toggl.core.client.limits.token_state import Permit, PermitRequest, TokenState, Wait
 
 T = 1_780_000_000.0
 LANE = "organization:3"
@@ -46,7 +46,7 @@ class Fleet:
             if permit is not None:
                 self.state.release(permit, None, now)
             self.asked += 1
-            outcome = self.state.acquire(LANE, Asker(f"process {number}"), pace=self.pace, reserve=0, now=now)
+            outcome = self.state.acquire(LANE, PermitRequest(f"process {number}"), pace=self.pace, reserve=0, now=now)
             if isinstance(outcome, Wait):
                 if number not in self.dead:
                     late = outcome.seconds + chance.random() * self.wake_late
@@ -83,22 +83,39 @@ def test_processes_that_die_while_they_wait_hold_nobody_up() -> None:
 
 def test_a_task_that_was_deferred_keeps_its_place() -> None:
     state, pace = TokenState(), Pace(1.0)
-    first = state.acquire(LANE, Asker("x"), pace=pace, reserve=0, now=T)
+    first = state.acquire(LANE, PermitRequest("x"), pace=pace, reserve=0, now=T)
     assert isinstance(first, Permit)
     waits = {}
     for name in ("early", "later", "last"):
-        outcome = state.acquire(LANE, Asker("a", Claimant(name)), pace=pace, reserve=0, now=T)
+        outcome = state.acquire(LANE, PermitRequest("a", Claimant(name)), pace=pace, reserve=0, now=T)
         assert isinstance(outcome, Wait)
         waits[name] = outcome.seconds
     assert waits == {"early": pytest.approx(1.0), "later": pytest.approx(2.2), "last": pytest.approx(3.4)}
     state.release(first, None, T + 0.2)
     # It comes back in another process.
-    assert isinstance(state.acquire(LANE, Asker("b", Claimant("early")), pace=pace, reserve=0, now=T + 1.3), Permit)
+    assert isinstance(
+        state.acquire(LANE, PermitRequest("b", Claimant("early")), pace=pace, reserve=0, now=T + 1.3), Permit
+    )
 
 
 def test_a_task_that_withdraws_leaves_the_queue() -> None:
     state, pace = TokenState(), Pace(1.0)
-    assert isinstance(state.acquire(LANE, Asker("x"), pace=pace, reserve=0, now=T), Permit)
-    state.acquire(LANE, Asker("a", Claimant("gone")), pace=pace, reserve=0, now=T)
+    assert isinstance(state.acquire(LANE, PermitRequest("x"), pace=pace, reserve=0, now=T), Permit)
+    state.acquire(LANE, PermitRequest("a", Claimant("gone")), pace=pace, reserve=0, now=T)
     state.withdraw("gone")
-    assert state.acquire(LANE, Asker("b"), pace=pace, reserve=0, now=T) == Wait(1.0)
+    assert state.acquire(LANE, PermitRequest("b"), pace=pace, reserve=0, now=T) == Wait(1.0)
+
+
+def test_pods_that_have_ended_leave_nothing_behind() -> None:
+    state, pace = TokenState(), Pace(1000.0)
+    for number in range(200):
+        now, scope = T + 600.0 * number, f"pod-{number}"
+        permit = state.acquire(
+            LANE, PermitRequest(scope, Claimant(scope), scope), pace=pace, reserve=0, now=now, scope=scope
+        )
+        assert isinstance(permit, Permit)
+        state.acquire(LANE, PermitRequest(f"{scope} waits"), pace=pace, reserve=0, now=now, scope=scope)
+    assert len(state.queues) == 1
+    assert len(state.in_flight) == 1
+    assert len(state.claims[LANE]) <= 10
+    assert len(state.buckets) == 86_400 / 600 + 1

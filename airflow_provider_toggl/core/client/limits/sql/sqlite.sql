@@ -4,7 +4,7 @@
 -- name: create_token_state: what token_state.TokenState has, as JSON
 create table if not exists token_state (
     token text primary key,
-    state blob not null
+    state text not null
 );
 
 -- name: create_hourly_usage: requests per clock hour; hour is the number of the hour since the epoch
