@@ -19,7 +19,7 @@ from support.event_stores import StoreLocation, fill_postgres_store, fill_store
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash_token
 from airflow_provider_toggl.core.client.limits.state_file import StateFile
-from airflow_provider_toggl.core.client.limits.store import Usage
+from airflow_provider_toggl.core.client.limits.token_state import Permit
 from airflow_provider_toggl.core.events.activity_log import REJECTED, DeliveryCounts, RefusedDelivery, reader_key
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.operate.health import records
@@ -137,12 +137,12 @@ def record_two_days_of_requests(path: Path, token: str) -> None:
     state.record_quota("organization:9011", Lane(240, 171, now + 2400), now)
     store = StateFile(path)
     for back in range(48):
-        for used, times in (
-            (Usage("user", 30), 4 + back * 5 % 3),
-            (Usage("organization:9011", 240), 40 + (back * 37) % 60 + 70 * (back % 24 == 5)),
+        for permit, times in (
+            (Permit(0, "user", 30), 4 + back * 5 % 3),
+            (Permit(0, "organization:9011", 240), 40 + (back * 37) % 60 + 70 * (back % 24 == 5)),
         ):
             for _ in range(times):
-                store.update(token, now - back * 3600, lambda *_, used=used: (None, used))
+                store.update(token, now - back * 3600, lambda *_, permit=permit: permit)
 
 
 def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:

@@ -13,7 +13,6 @@ from airflow_provider_toggl.core.client.limits.store import (
     HOUR,
     HourlyUsage,
     StateStore,
-    Usage,
     build_usage,
     decode_state,
     list_writes,
@@ -88,8 +87,8 @@ class PostgresState(PostgresSchema, StateStore):
         weakref.finalize(self, self.server.close)
         self._is_prepared = False
 
-    def update(self, token: str, now: float, change: Callable[[TokenState, float], tuple[T, Usage | None]]) -> T:
-        """Change the state of a token, and return the first part of what the change returned."""
+    def update(self, token: str, now: float, change: Callable[[TokenState, float], T]) -> T:
+        """Change the state of a token, and return what the change returned."""
         self._prepare_once()
         return self.server.run(lambda db: self._update(db, token, change))
 
@@ -108,7 +107,7 @@ class PostgresState(PostgresSchema, StateStore):
         """Close the connections that are not in use."""
         self.server.close_idle()
 
-    def _update(self, db: Connection, token: str, change: Callable[[TokenState, float], tuple[T, Usage | None]]) -> T:
+    def _update(self, db: Connection, token: str, change: Callable[[TokenState, float], T]) -> T:
         session = self.session(db)
         # One round trip begins the transaction and reads, one writes and commits; without a pipeline each is two.
         pipeline = db.pipeline() if psycopg.Pipeline.is_supported() else contextlib.nullcontext()
@@ -119,9 +118,9 @@ class PostgresState(PostgresSchema, StateStore):
                 rows = session.fetch("lock_state", token=token)
             text, at = rows[0]
             state = decode_state(text)
-            result, used = change(state, at)
+            result = change(state, at)
             # Their results are not read, so that these statements are sent together.
-            for statement, values in list_writes(token, state, used, at):
+            for statement, values in list_writes(token, state, result, at):
                 session.send(statement, **values)
         return result
 

@@ -19,7 +19,7 @@ from typing import TypeVar
 from airflow_provider_toggl.core.client.limits.fair_shares import Claimant
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.quota import Lane, QuotaReading
-from airflow_provider_toggl.core.client.limits.store import HourlyUsage, StateStore, Usage
+from airflow_provider_toggl.core.client.limits.store import HourlyUsage, StateStore
 from airflow_provider_toggl.core.client.limits.token_state import (
     Permit,
     PermitRequest,
@@ -94,13 +94,10 @@ class RateLimitState:
         :raises RateLimitStateUnavailable: the store cannot be reached.
         """
         request = PermitRequest(self._process, claimant, self._host)
-
-        def decide(state: TokenState, at: float) -> tuple[Permit | Wait | QuotaSpent | ShareSpent, Usage | None]:
-            outcome = state.acquire(lane, request, pace=pace, reserve=reserve, now=at, scope=self._scope)
-            return outcome, Usage(outcome.lane, outcome.total) if isinstance(outcome, Permit) else None
-
         self._interval = pace.interval
-        outcome = self._change(now, decide)
+        outcome = self._change(
+            now, lambda state, at: state.acquire(lane, request, pace=pace, reserve=reserve, now=at, scope=self._scope)
+        )
         if isinstance(outcome, Wait) and outcome.seconds >= HOLD_SECONDS:
             self._store.close_idle()
         if isinstance(outcome, QuotaSpent):
@@ -174,10 +171,10 @@ class RateLimitState:
         """Return the requests of each hour that ends after ``since``, by lane and hour."""
         return self._store.list_usage(self._token, since)
 
-    def _change(self, now: float, change: Callable[[TokenState, float], tuple[T, Usage | None]]) -> T:
+    def _change(self, now: float, change: Callable[[TokenState, float], T]) -> T:
         started = time.monotonic()
 
-        def changed(state: TokenState, at: float) -> tuple[T, Usage | None]:
+        def changed(state: TokenState, at: float) -> T:
             self._compare_clocks(now, started, at)
             return change(state, at)
 
@@ -186,7 +183,7 @@ class RateLimitState:
     def _record(self, now: float, change: Callable[[TokenState, float], T], default: T) -> T:
         """Return what a change returns. What cannot be recorded is no reason to lose a response that has come."""
         try:
-            return self._change(now, lambda state, at: (change(state, at), None))
+            return self._change(now, change)
         except (RateLimitStateUnavailable, RateLimitStateError) as error:
             log.warning("A request was not recorded, so others wait until it counts as lost: %s", error)
             return default

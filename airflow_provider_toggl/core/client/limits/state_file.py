@@ -17,7 +17,6 @@ from airflow_provider_toggl.core.client.limits.store import (
     HOUR,
     HourlyUsage,
     StateStore,
-    Usage,
     build_usage,
     decode_state,
     list_writes,
@@ -47,12 +46,12 @@ class StateFile(StateStore):
         self._memory = _connect(":memory:")
         weakref.finalize(self, self._memory.close)
 
-    def update(self, token: str, now: float, change: Callable[[TokenState, float], tuple[T, Usage | None]]) -> T:
-        """Change the state of a token, and return the first part of what the change returned."""
+    def update(self, token: str, now: float, change: Callable[[TokenState, float], T]) -> T:
+        """Change the state of a token, and return what the change returned."""
         with self._transaction() as db:
             state = _find_state(db, token)
-            result, used = change(state, now)
-            for statement, values in list_writes(token, state, used, now):
+            result = change(state, now)
+            for statement, values in list_writes(token, state, result, now):
                 db.execute(STATEMENTS[statement], values)
         return result
 

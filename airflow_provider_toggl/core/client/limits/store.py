@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from airflow_provider_toggl.core.client.limits.token_state import TokenState
+from airflow_provider_toggl.core.client.limits.token_state import Permit, TokenState
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -34,22 +34,15 @@ class HourlyUsage:
     total: int | None
 
 
-@dataclass(frozen=True)
-class Usage:
-    """One request to be counted in the hourly usage."""
-
-    lane: str
-    total: int | None
-
-
 class StateStore(ABC):
     """Keeps the :class:`TokenState` of each token, shared by all processes that use the store."""
 
     @abstractmethod
-    def update(self, token: str, now: float, change: Callable[[TokenState, float], tuple[T, Usage | None]]) -> T:
-        """Lock the state of a token, change it, store it, and return the first part of what the change returned.
+    def update(self, token: str, now: float, change: Callable[[TokenState, float], T]) -> T:
+        """Lock the state of a token, change it, store it, and return what the change returned.
 
-        The state is unchanged after an error. The change may run a second time where the connection was lost.
+        A permit is also counted in the hourly usage. The state is unchanged after an error. The change may run a
+        second time where the connection was lost.
 
         :param now: the caller's time in seconds since the epoch, for stores without a clock of their own.
         :param change: called with the state and the store's time.
@@ -69,17 +62,17 @@ class StateStore(ABC):
         """Close the connections that are not in use. The next call opens one."""
 
 
-def list_writes(token: str, state: TokenState, used: Usage | None, at: float) -> Iterator[tuple[str, dict[str, Any]]]:
+def list_writes(token: str, state: TokenState, result: object, at: float) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the statements that store a changed state, by name, with their values.
 
-    :param used: the request to be counted, if one was granted.
+    :param result: what the change returned; a permit is counted.
     :param at: the store's time.
     """
     yield "save_state", {"token": token, "state": msgspec.json.encode(state).decode()}
-    if used is not None:
+    if isinstance(result, Permit):
         hour = int(at // HOUR)
-        yield "count_usage", {"token": token, "lane": used.lane, "hour": hour, "total": used.total}
-        yield "forget_usage", {"token": token, "lane": used.lane, "oldest": hour - KEPT_HOURS}
+        yield "count_usage", {"token": token, "lane": result.lane, "hour": hour, "total": result.total}
+        yield "forget_usage", {"token": token, "lane": result.lane, "oldest": hour - KEPT_HOURS}
 
 
 def decode_state(text: bytes | str | None) -> TokenState:

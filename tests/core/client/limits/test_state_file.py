@@ -23,10 +23,9 @@ def path(tmp_path: Path) -> Path:
 
 
 def write(file: StateFile, *workspaces: int) -> None:
-    def learn(state: TokenState, _: float) -> tuple[None, None]:
+    def learn(state: TokenState, _: float) -> None:
         for workspace in workspaces or (7,):
             state.learn_organization(workspace, 3)
-        return None, None
 
     file.update("t", 0.0, learn)
 
@@ -45,7 +44,7 @@ def test_an_error_rolls_the_transaction_back(path: Path) -> None:
     file = StateFile(path)
     write(file, 7)
 
-    def fail(state: TokenState, _: float) -> tuple[None, None]:
+    def fail(state: TokenState, _: float) -> None:
         state.learn_organization(8, 3)
         raise KeyError
 

@@ -78,7 +78,7 @@ def test_changes_at_the_same_time_are_all_stored(open_store: OpenStore) -> None:
 def test_an_error_undoes_a_change(open_store: OpenStore) -> None:
     store = open_store()
 
-    def fail(state: TokenState, _: float) -> tuple[None, None]:
+    def fail(state: TokenState, _: float) -> None:
         state.learn_organization(8, 3)
         raise KeyError
 
