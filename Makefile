@@ -51,7 +51,7 @@ style: $(VENV)/.ready
 types: $(VENV)/.ready
 	$(VENV)/bin/mypy
 
-bench: $(VENV)/.ready $(BENCH)/.ready $(PEERS)/.ready mariadb ## all benchmarks, each printing JSON; fails at the end if one missed a limit
+bench: $(VENV)/.ready $(BENCH)/.ready $(PEERS)/.ready mariadb redis ## all benchmarks, each printing JSON; fails at the end if one missed a limit
 	@missed=; for program in $(sort $(wildcard benchmarks/*.py)); do \
 	  $(VENV)/bin/python $$program || missed="$$missed $$program"; done; \
 	if [ -n "$$missed" ]; then echo "A limit was missed, or the program failed:$$missed" >&2; exit 1; fi; echo "Every limit holds."

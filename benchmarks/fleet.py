@@ -1,8 +1,9 @@
-"""Six hosts share one token through PostgreSQL: refusals, the share of the rate, fair shares, and the cost of a permit.
+"""Hosts share tokens through PostgreSQL: refusals, share of the rate, fair shares, cost of a permit, many workspaces.
 
-Each host has a disk, a host name and process numbers of its own; all are behind one address, where Toggl's bucket is
-one for all. The bucket is strict, and the server takes 200 ms for each response. pyrate-limiter's PostgreSQL bucket
-does the same beside it, in an environment of its own (``--pyrate-python``).
+Six hosts have a disk, a host name and process numbers each. All are behind one address, where Toggl's bucket is one for
+all. The bucket is strict, and the server takes 200 ms for each response. pyrate-limiter's PostgreSQL bucket does the
+same beside it, in an environment of its own (``--pyrate-python``). Mapped tasks of an Airflow with three Celery workers
+load the many workspaces.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 import psycopg
 from harness.limits import Limit, report
+from harness.many_workspaces import Scenario, measure_many_workspaces
 from support.hosts import Host, host_network
 from support.servers.postgres import PostgresServer, running_postgres
 
@@ -47,6 +49,8 @@ COST_RATE, COST_RESPONSE = 5.0, 0.05
 #: Statements per second while processes wait at Toggl's own pace of one request a second. A permit and its return are
 #: two transactions of up to six statements.
 MOST_STATEMENTS = 30.0
+#: Seconds in which 20 workspaces are loaded, per second that quotas and pace make it take.
+MOST_SECONDS = 1.1
 READY_SECONDS = 120.0
 
 
@@ -332,7 +336,7 @@ def _await_files(folder: Path, pattern: str, count: int) -> None:
         time.sleep(0.01)
 
 
-PARTS = ("pace", "pods", "quota", "cost", "pyrate")
+PARTS = ("pace", "pods", "quota", "cost", "workspaces", "pyrate")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -371,6 +375,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             for run in result["cost"]
             if run["rate"] == 1.0
+        ]
+    if "workspaces" in options.parts:
+        run = result["workspaces"] = measure_many_workspaces(Scenario())
+        limits += [
+            Limit("workspaces: seconds per least second", run["ratio"], at_most=MOST_SECONDS),
+            Limit("workspaces: not loaded whole", run["workspaces_incomplete"], at_most=0),
+            Limit("workspaces: refused", sum(run["statuses"].values()) - run["statuses"]["200"], at_most=0),
         ]
     if "pyrate" in options.parts:
         python = options.pyrate_python

@@ -38,6 +38,8 @@ LEAST_TIMES_PEER = {"standalone": 25.0, "api_server": 12.0}
 SECRET = "a-secret-of-the-benchmark"  # noqa: S105 - nobody else's
 HEADER = "X-Webhook-Signature-256"
 CONNECTIONS = 32
+PEER = "airflow-provider-inbound-webhooks"
+Turns = list[dict[str, Any]]
 _FIRST_IDS = itertools.count(1_000_000, 1_000_000)
 
 # Mounted into the API server beside the receiver: the same application without its last step.
@@ -53,26 +55,26 @@ class VerifyingPlugin(AirflowPlugin):
 
 
 def main() -> int:
-    """Run one part, or all of them."""
+    """Measure, or serve one part of what is measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each turn")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--peer-python", default=str(ROOT / ".venv-peers" / "bin" / "python"))
-    parser.add_argument("--part", choices=["all", "standalone", "api-server", "peer", "serve-verifying"], default="all")
-    parser.add_argument("--port", type=int, default=0, help="of serve-verifying")
+    parser.add_argument("--serve", choices=["verifying", "peer"], help="only serve this, until stopped")
+    parser.add_argument("--port", type=int, default=0, help="of the server that only verifies")
+    parser.add_argument("--home", type=Path, help="of the peer's Airflow")
     parser.add_argument("--without-login", action="store_true", help="run every API server in the mode of tests")
     options = parser.parse_args()
-    if options.part == "serve-verifying":
+    if options.serve == "verifying":
         serve_verifying(options.port)
         return 0
     # By default as Airflow is installed. In the mode of tests, without a login, it signs a token for every request,
     # including those to plugins.
     os.environ["BENCHMARK_ALL_ADMINS"] = str(options.without_login)
-    parts = {"standalone": measure_standalone, "api-server": measure_api_server, "peer": measure_peer}
-    if options.part != "all":
-        print(json.dumps(parts[options.part](options.seconds, options.turns)))
+    if options.serve == "peer":
+        serve_peer(options.home)
         return 0
-    result = measure_all(options)
+    result = measure(options)
     return report(result, limits_of(result))
 
 
@@ -94,29 +96,21 @@ def limits_of(result: dict[str, Any]) -> list[Limit]:
     return limits
 
 
-def measure_all(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure every part in a process of its own."""
-    standalone = run_part(sys.executable, "standalone", options)
-    api_server = run_part(sys.executable, "api-server", options)
-    result = {"benchmark": "receiver", "cores": os.cpu_count(), "connections": CONNECTIONS, "standalone": standalone}
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure the receiver on its own and in the API server, each in turns with the peer."""
+    result: dict[str, Any] = {"benchmark": "receiver", "cores": os.cpu_count(), "connections": CONNECTIONS}
     result["login"] = not options.without_login
-    result["api_server"] = api_server
-    if not Path(options.peer_python).exists():
-        return {**result, "peer": f"not measured: {options.peer_python} is not there"}
-    peer = run_part(options.peer_python, "peer", options)
-    for ours in (standalone, api_server):
-        ours["durable_times_peer"] = round(ours["durable"]["per_second"] / peer["durable"]["per_second"], 1)
-    return {**result, "peer": peer}
-
-
-def run_part(python: str, part: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Run one part in another process and return what it printed."""
-    command = [python, __file__, "--part", part, "--seconds", str(options.seconds), "--turns", str(options.turns)]
-    if options.without_login:
-        command.append("--without-login")
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    with tempfile.TemporaryDirectory() as folder, running_peer(options.peer_python, Path(folder)) as peer:
+        others = {"peer": peer["url"]} if peer else {}
+        standalone, turns = measure_standalone(others, options.seconds, options.turns)
+        api_server, more_turns = measure_api_server(others, options.seconds, options.turns)
+        result |= {"standalone": standalone, "api_server": api_server}
+        if not others:
+            return {**result, "peer": f"not measured: {options.peer_python} is not there"}
+        stored = ids_of_peer(Path(folder))
+    peer |= summarize(turns + more_turns)
+    ids = [event_id for turn in turns + more_turns for event_id in turn["taken"]]
+    return {**result, "peer": {**peer, "looked_up": look_up(ids, stored)}}
 
 
 # -- what is measured -------------------------------------------------------------------------------------------------
@@ -161,25 +155,33 @@ def serve_verifying(port: int) -> None:
     build_server(build_verifying(), listener, ["toggl_default"]).run([listener])
 
 
-def measure_standalone(seconds: float, turns: int) -> dict[str, Any]:
-    """Measure the command ``receiver``, and the same application that only verifies."""
+def measure_standalone(others: dict[str, str], seconds: float, turns: int) -> tuple[dict[str, Any], Turns]:
+    """Measure the command ``receiver`` and the same application that only verifies.
+
+    :param others: URLs of more servers to measure in turns with them.
+    :returns: the figures, and the peer's turns.
+    """
     with tempfile.TemporaryDirectory() as folder:
         home, durable, verifying = Path(folder), free_port(), free_port()
         commands = [
             [sys.executable, "-m", "airflow_provider_toggl", "receiver", "--port", str(durable)],
-            [sys.executable, __file__, "--part", "serve-verifying", "--port", str(verifying)],
+            [sys.executable, __file__, "--serve", "verifying", "--port", str(verifying)],
         ]
         with running(commands, environment(home), [durable, verifying]):
             urls = {
                 "verifying": f"http://127.0.0.1:{verifying}/toggl/webhooks/toggl_default",
                 "durable": f"http://127.0.0.1:{durable}/toggl/webhooks/toggl_default",
             }
-            turned, taken = take_turns(urls, seconds, turns)
-        return {**compare(turned), "looked_up": look_up(taken["durable"], ids_of_store(home))}
+            turned = take_turns(urls | others, seconds, turns)
+        return compare(turned, ids_of_store(home)), turned.get("peer", [])
 
 
-def measure_api_server(seconds: float, turns: int) -> dict[str, Any]:
-    """Measure the receiver in Airflow's API server, and the same application there that only verifies."""
+def measure_api_server(others: dict[str, str], seconds: float, turns: int) -> tuple[dict[str, Any], Turns]:
+    """Measure the receiver in Airflow's API server, and the same application there that only verifies.
+
+    :param others: URLs of more servers to measure in turns with them.
+    :returns: the figures, and the peer's turns.
+    """
     with tempfile.TemporaryDirectory() as folder:
         plugins = Path(folder) / "plugins"
         plugins.mkdir()
@@ -191,12 +193,27 @@ def measure_api_server(seconds: float, turns: int) -> dict[str, Any]:
                 "verifying": f"{url}/verifying/webhooks/toggl_default",
                 "durable": f"{url}/toggl/webhooks/toggl_default",
             }
-            turned, taken = take_turns(urls, seconds, turns)
-        return {**compare(turned), "looked_up": look_up(taken["durable"], ids_of_store(home))}
+            turned = take_turns(urls | others, seconds, turns)
+        return compare(turned, ids_of_store(home)), turned.get("peer", [])
 
 
-def measure_peer(seconds: float, turns: int) -> dict[str, Any]:
-    """Measure the peer in Airflow's API server; runs in its environment."""
+@contextmanager
+def running_peer(python: str, home: Path) -> Iterator[dict[str, Any]]:
+    """Run the peer in Airflow's API server within the block, and give its name, version and URL, if it is installed."""
+    if not Path(python).exists():
+        yield {}
+        return
+    command = [python, __file__, "--serve", "peer", "--home", str(home)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield json.loads(next(iter(process.stdout or ())))
+        finally:
+            # The server ends with its input.
+            process.communicate(timeout=60)
+
+
+def serve_peer(home: Path) -> None:
+    """Print the peer's name, version and URL, and serve until the input ends; runs in the peer's environment."""
     from importlib.metadata import version
 
     extra = {
@@ -211,33 +228,21 @@ def measure_peer(seconds: float, turns: int) -> dict[str, Any]:
         "AIRFLOW_CONN_WEBHOOK_TOGGL": json.dumps(connection),
         "AIRFLOW__INBOUND_WEBHOOKS__WEBHOOK_NAMES": "toggl",
     }
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder) / "airflow"
-        with api_server(home, env) as url:
-            turned, taken = take_turns({"durable": f"{url}/webhooks/toggl"}, seconds, turns)
-        with sqlite3.connect(home / "airflow.db") as db:
-            rows = db.execute("select delivery_id from inbound_webhooks_delivery").fetchall()
-        looked_up = look_up(taken["durable"], Counter(int(row[0]) for row in rows))
-    name = "airflow-provider-inbound-webhooks"
-    return {"name": name, "version": version(name), **compare(turned), "looked_up": looked_up}
+    with api_server(home, env) as url:
+        print(json.dumps({"name": PEER, "version": version(PEER), "url": f"{url}/webhooks/toggl"}), flush=True)
+        sys.stdin.read()
 
 
 # -- how it is measured -----------------------------------------------------------------------------------------------
 
 
-def take_turns(
-    urls: dict[str, str], seconds: float, turns: int
-) -> tuple[dict[str, list[dict[str, Any]]], dict[str, list[int]]]:
-    """Send to each address in turn; return the measurements and the ids answered 2xx, by name."""
-    turned: dict[str, list[dict[str, Any]]] = {name: [] for name in urls}
-    taken: dict[str, list[int]] = {name: [] for name in urls}
+def take_turns(urls: dict[str, str], seconds: float, turns: int) -> dict[str, Turns]:
+    """Send to each address in turn, and return the measurements by name; the first of each is without warmth."""
+    turned: dict[str, Turns] = {name: [] for name in urls}
     for turn in range(turns + 1):
         for name, url in urls.items():
-            seen = send(url, seconds if turn else min(1.0, seconds))
-            taken[name] += seen.pop("taken")
-            if turn:  # the first one warms up
-                turned[name].append(seen)
-    return turned, taken
+            turned[name].append(send(url, seconds if turn else min(1.0, seconds)))
+    return turned
 
 
 def send(url: str, seconds: float) -> dict[str, Any]:
@@ -256,28 +261,43 @@ def send(url: str, seconds: float) -> dict[str, Any]:
     return result
 
 
-def compare(turned: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return the medians of each name's turns, and the ratio of stored to verified deliveries."""
-    result: dict[str, Any] = {}
-    for name, turns in turned.items():
-        keys = ("per_second", "p50_ms", "p99_ms")
-        result[name] = {key: statistics.median(turn[key] for turn in turns) for key in keys}
-        result[name]["statuses"] = dict(sum((Counter(turn["statuses"]) for turn in turns), Counter()))
-    if "verifying" in result:
-        result["durable_of_verifying"] = round(
-            statistics.median(
-                durable["per_second"] / verifying["per_second"]
-                for durable, verifying in zip(turned["durable"], turned["verifying"], strict=True)
-            ),
-            3,
-        )
-    return result
+def compare(turned: dict[str, Turns], stored: Counter[int]) -> dict[str, Any]:
+    """Return the medians of each name's turns, and the ratios of stored deliveries to verified ones and the peer's.
+
+    :param stored: how often each event is in the receiver's store.
+    """
+    result: dict[str, Any] = {name: summarize(turned[name]) for name in ("verifying", "durable")}
+    result["durable_of_verifying"] = round(median_ratio(turned["durable"], turned["verifying"]), 3)
+    if "peer" in turned:
+        result["durable_times_peer"] = round(median_ratio(turned["durable"], turned["peer"]), 1)
+    ids = [event_id for turn in turned["durable"] for event_id in turn["taken"]]
+    return {**result, "looked_up": look_up(ids, stored)}
+
+
+def summarize(turns: Turns) -> dict[str, Any]:
+    """Return the medians of turns, but for the first, and how often each status was answered."""
+    measured = turns[1:]
+    keys = ("per_second", "p50_ms", "p99_ms")
+    medians: dict[str, Any] = {key: statistics.median(turn[key] for turn in measured) for key in keys}
+    return {**medians, "statuses": dict(sum((Counter(turn["statuses"]) for turn in measured), Counter()))}
+
+
+def median_ratio(ours: Turns, others: Turns) -> float:
+    """Return the median of the ratios of deliveries a second, turn by turn."""
+    pairs = zip(ours[1:], others[1:], strict=True)
+    return statistics.median(one["per_second"] / other["per_second"] for one, other in pairs)
 
 
 def look_up(taken: list[int], stored: Counter[int]) -> dict[str, int]:
     """Return how many of the ids that were answered 2xx are stored once, not at all, or more than once."""
     times = Counter(min(stored[event_id], 2) for event_id in taken)
     return {"answered_2xx": len(taken), "stored_once": times[1], "missing": times[0], "stored_again": times[2]}
+
+
+def ids_of_peer(home: Path) -> Counter[int]:
+    """Return how often each event is in the peer's table."""
+    with sqlite3.connect(home / "airflow.db") as db:
+        return Counter(int(row[0]) for row in db.execute("select delivery_id from inbound_webhooks_delivery"))
 
 
 def ids_of_store(home: Path) -> Counter[int]:
