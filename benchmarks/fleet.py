@@ -111,7 +111,7 @@ def measure_pace(rate: float, seconds: float) -> dict[str, Any]:
         env = fleet.connections(requests_per_second=rate)
 
         def start(number: int, host: Host, signs: Path) -> subprocess.Popen[bytes]:
-            return host.call("harness.fleet_worker:send", env=env, start=str(signs), number=number, seconds=seconds)
+            return host.call("support.host_requests:send", env=env, start=str(signs), number=number, seconds=seconds)
 
         results = fleet.run(start, seconds + READY_SECONDS)
         return {"mode": "hosts", "rate": rate, **_count(fleet, rate), **_sum(results)}
@@ -127,7 +127,7 @@ def measure_pods(rate: float, seconds: float, requests: int = 4) -> dict[str, An
         def run_pods(host: Host) -> None:
             while time.monotonic() < end:
                 host.wipe()
-                pod = host.call("harness.fleet_worker:send_some", env=env, requests=requests)
+                pod = host.call("support.host_requests:send_some", env=env, requests=requests)
                 results.append(_result(pod, READY_SECONDS))
 
         threads = [threading.Thread(target=run_pods, args=(host,)) for host in fleet.hosts]
@@ -146,7 +146,7 @@ def measure_quota() -> dict[str, Any]:
 
         def start(number: int, host: Host, signs: Path) -> subprocess.Popen[bytes]:
             order = {"number": number, "seconds": seconds, "workspace": fleet.sandbox.workspace_id}
-            return host.call("harness.fleet_worker:claim", env=env, start=str(signs), **order)
+            return host.call("support.host_requests:claim", env=env, start=str(signs), **order)
 
         results = fleet.run(start, seconds + READY_SECONDS)
         statuses = fleet.sandbox.requests()["by_status"]

@@ -1,4 +1,4 @@
-"""What the processes of a fleet do in a benchmark: send requests through the hook, as tasks do."""
+"""What processes on hosts do in tests and benchmarks: send requests through the hook, as tasks do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def send(*, start: str, number: int, seconds: float) -> dict[str, Any]:
 
 def send_some(*, requests: int) -> dict[str, Any]:
     """Send a few requests, as one task does in a pod of its own."""
-    from airflow_provider_toggl.hooks.toggl import TogglHook  # noqa: PLC0415 - as in a task
+    from airflow_provider_toggl.hooks.toggl import TogglHook
 
     session = TogglHook().get_conn()
     for _ in range(requests):
@@ -40,7 +40,7 @@ def claim(*, start: str, number: int, seconds: float, workspace: int) -> dict[st
 
     :param seconds: how long.
     """
-    from airflow_provider_toggl.core.errors import QuotaExhausted  # noqa: PLC0415 - as in a task
+    from airflow_provider_toggl.core.errors import QuotaExhausted
 
     session = _ready(Path(start), number)
     end, times, refused = time.monotonic() + seconds, [], 0
@@ -57,7 +57,7 @@ def claim(*, start: str, number: int, seconds: float, workspace: int) -> dict[st
 
 
 def _ready(start: Path, number: int) -> Any:
-    from airflow_provider_toggl.hooks.toggl import TogglHook  # noqa: PLC0415 - as in a task
+    from airflow_provider_toggl.hooks.toggl import TogglHook
 
     session = TogglHook().get_conn()
     (start / f"ready-{number}").touch()
