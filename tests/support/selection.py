@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the unit tests, and remove cases beyond ``--cases``."""
+    """Mark the unit tests, remove cases beyond ``--cases``, and put long tests first."""
     for item in items:
         if isinstance(item, pytest.Function) and is_unit_test(item):
             item.add_marker("unit")
@@ -56,6 +56,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         kept = some_cases([item.nodeid for item in items], config.option.cases)
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in kept])
         items[:] = [item for item in items if item.nodeid in kept]
+    # Long tests come first, so that at the end no process is alone with one.
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in MARKERS))
 
 
 def some_cases(ids: Sequence[str], most: int) -> set[str]:
