@@ -10,7 +10,7 @@ receiver = load_benchmark("receiver")
 
 @pytest.mark.slow
 def test_every_answered_id_is_stored() -> None:
-    run = receiver.measure_standalone(seconds=0.5, turns=1)
+    run, _ = receiver.measure_standalone({}, seconds=0.5, turns=1)
     looked_up = run["looked_up"]
     assert looked_up["answered_2xx"] == looked_up["stored_once"] > 100
     assert looked_up["missing"] == looked_up["stored_again"] == 0
