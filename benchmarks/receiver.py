@@ -15,6 +15,7 @@ import argparse
 import itertools
 import json
 import os
+import shlex
 import socket
 import sqlite3
 import statistics
@@ -40,6 +41,7 @@ HEADER = "X-Webhook-Signature-256"
 CONNECTIONS = 32
 PEER = "airflow-provider-inbound-webhooks"
 Turns = list[dict[str, Any]]
+"""The measurements of one server, in order; the first is a warm-up."""
 _FIRST_IDS = itertools.count(1_000_000, 1_000_000)
 
 # Mounted into the API server beside the receiver: the same application without its last step.
@@ -206,7 +208,10 @@ def running_peer(python: str, home: Path) -> Iterator[dict[str, Any]]:
     command = [python, __file__, "--serve", "peer", "--home", str(home)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield json.loads(next(iter(process.stdout or ())))
+            line = next(iter(process.stdout or ()), None)
+            if line is None:
+                raise RuntimeError(f"The peer's API server did not start: {shlex.join(command)}")
+            yield json.loads(line)
         finally:
             # The server ends with its input.
             process.communicate(timeout=60)
@@ -237,7 +242,7 @@ def serve_peer(home: Path) -> None:
 
 
 def take_turns(urls: dict[str, str], seconds: float, turns: int) -> dict[str, Turns]:
-    """Send to each address in turn, and return the measurements by name; the first of each is without warmth."""
+    """Send to each address in turn, and return the measurements by name; the first turn of each is a warm-up."""
     turned: dict[str, Turns] = {name: [] for name in urls}
     for turn in range(turns + 1):
         for name, url in urls.items():
@@ -275,7 +280,7 @@ def compare(turned: dict[str, Turns], stored: Counter[int]) -> dict[str, Any]:
 
 
 def summarize(turns: Turns) -> dict[str, Any]:
-    """Return the medians of turns, but for the first, and how often each status was answered."""
+    """Return the medians of turns without the warm-up, and how often each status was answered."""
     measured = turns[1:]
     keys = ("per_second", "p50_ms", "p99_ms")
     medians: dict[str, Any] = {key: statistics.median(turn[key] for turn in measured) for key in keys}

@@ -9,25 +9,23 @@ import base64
 import json
 import re
 import tempfile
-import threading
 from collections import Counter
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 from support.fleet import Fleet, running_fleet
+from support.sandboxes import AppServer, request_times
 from support.truth import rows
-from support.waiting import wait_until
 
 from airflow_provider_toggl.sandbox.app import build_app
 from airflow_provider_toggl.sandbox.rate_limits import QuotaState, RateLimits
-from airflow_provider_toggl.sandbox.server import connection_json, listen, server_config
+from airflow_provider_toggl.sandbox.server import connection_json
 from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.workspace.seed import build_world
 from airflow_provider_toggl.sandbox.workspace.world import World
@@ -62,14 +60,14 @@ class Scenario:
     def min_seconds(self, requests: int) -> float:
         """Return the least time in which quota and bucket admit so many requests of one token.
 
-        The last request of a full window is followed by the first of the next one, which begins a window later.
+        When a window is full, the next request waits until a window's length after the first request of the full one.
         """
         windows, rest = divmod(requests - 1, self.quota - RESERVE)
         return windows * self.window + rest / self.rate
 
 
-class OneToken(RateLimits):
-    """The limits of a token whose workspaces have one organization."""
+class SharedLimits(RateLimits):
+    """The limits of a token whose workspaces belong to one organization: one bucket and one quota."""
 
     def charge(self, lane: str, key: Hashable) -> tuple[bool, QuotaState]:
         """Count a request of any of the workspaces against one quota."""
@@ -108,7 +106,7 @@ class ManyWorkspaces:
             )
             for workspace_id in range(first_id, first_id + scenario.workspaces_per_token)
         ]
-        limits = OneToken(settings, lambda: worlds[0].now().timestamp())
+        limits = SharedLimits(settings, lambda: worlds[0].now().timestamp())
         for world in worlds:
             world.organization.id = world.workspace.organization_id = worlds[0].organization.id
             app = build_app(world)
@@ -118,48 +116,36 @@ class ManyWorkspaces:
         self.tokens[token] = worlds
 
     def calls(self, token: str) -> list[dict[str, Any]]:
-        """Return the requests with a token, in the order of their times."""
+        """Return the requests with a token."""
         apps = [self._by_workspace[str(world.workspace.id)] for world in self.tokens[token]]
-        calls = [call for app in apps for call in app.state.sandbox.log.as_dict()["calls"]]
-        return sorted(calls, key=_time)
+        return [call for app in apps for call in app.state.sandbox.log.as_dict()["calls"]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request to the app of its workspace."""
-        named = re.search(r"/workspaces?/(\d+)", scope["path"])
-        app = self._by_workspace.get(named[1]) if named else self._by_token.get(_token(scope))
-        await (app or next(iter(self._by_workspace.values())))(scope, receive, send)
+        workspace = re.search(r"/workspaces?/(\d+)", scope["path"])
+        app = self._by_workspace[workspace[1]] if workspace else self._by_token.get(_find_token(scope), self._first)
+        await app(scope, receive, send)
+
+    @property
+    def _first(self) -> Starlette:
+        return next(iter(self._by_workspace.values()))
 
 
-def _token(scope: Scope) -> str:
-    given = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")[2]
-    return base64.b64decode(given).decode().partition(":")[0]
-
-
-@contextmanager
-def serving(app: ManyWorkspaces, address: str) -> Iterator[str]:
-    """Serve the app in a thread, and yield its URL."""
-    listening = listen(address, 0)
-    server = uvicorn.Server(server_config(app))
-    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
-    thread.start()
-    try:
-        wait_until(lambda: server.started, timeout=30)
-        yield f"http://{address}:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = server.force_exit = True
-        thread.join(timeout=10)
-        listening.close()
+def _find_token(scope: Scope) -> str | None:
+    """Return the API token of a request, None without one."""
+    scheme, _, credentials = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
+    return base64.b64decode(credentials).decode().partition(":")[0] if scheme else None
 
 
 def measure_many_workspaces(scenario: Scenario) -> dict[str, Any]:
-    """Load all workspaces on three Celery workers, and return the time and the least time that Toggl allows.
+    """Load all workspaces on three Celery workers; return how long it took, and the least time that Toggl allows.
 
-    The run begins with its first request: the start of processes is the machine's part, not that of quota and pace.
+    The time counts from the first request, so the start of the first processes is not in it.
     """
     toggl = ManyWorkspaces(scenario)
     tasks = [
         {"toggl_conn_id": f"toggl_{number}", "workspace_id": world.workspace.id}
-        # The first workspaces of all tokens come first, so that every token is in use from the beginning.
+        # Tokens alternate, so that the tasks that run first use all of them.
         for worlds in zip(*toggl.tokens.values(), strict=True)
         for number, world in enumerate(worlds)
     ]
@@ -167,25 +153,22 @@ def measure_many_workspaces(scenario: Scenario) -> dict[str, Any]:
         "BENCHMARK_WORKSPACES": json.dumps(tasks),
         "BENCHMARK_PAGE_SIZE": str(PAGE_SIZE),
         "AIRFLOW__CELERY__WORKER_CONCURRENCY": "3",
-        "AIRFLOW__CORE__PARALLELISM": "32",
-        # So many tasks at once exhaust the API server's 15 connections.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "40",
     }
     with (
         tempfile.TemporaryDirectory(prefix="many-") as name,
         running_fleet(Path(name), own_addresses=False, dags=DAGS, env=env) as fleet,
-        serving(toggl, fleet.network.gateway) as url,
+        AppServer(toggl, fleet.network.gateway) as server,
     ):
         for number, token in enumerate(toggl.tokens):
             extra = {"event_store_conn_id": "toggl_state", "allow_plain_http": True}
             extra |= {"requests_per_second": scenario.rate, "quota_reserve": RESERVE}
-            fleet.env[f"AIRFLOW_CONN_TOGGL_{number}"] = connection_json(url, token, extra)
+            fleet.env[f"AIRFLOW_CONN_TOGGL_{number}"] = connection_json(server.url, token, extra)
         fleet.start()
         state, ended = _run(fleet, scenario)
         found = rows(fleet.data.dsn, 'SELECT workspace_id, count(*) AS n FROM "toggl".time_entries GROUP BY 1')
     calls = [toggl.calls(token) for token in toggl.tokens]
     least = max(scenario.min_seconds(len(of_token)) for of_token in calls)
-    seconds = ended - min(_time(of_token[0]) for of_token in calls)
+    seconds = ended - request_times(chain.from_iterable(calls))[0]
     loaded = {row["workspace_id"]: row["n"] for row in found}
     return {
         "state": state,
@@ -206,7 +189,3 @@ def _run(fleet: Fleet, scenario: Scenario) -> tuple[str, float]:
     state = fleet.wait_for_run("many", run, timeout=2 * expected + 300)
     ends = [datetime.fromisoformat(task["end_date"]) for task in fleet.task_instances("many", run)]
     return state, max(ends).timestamp()
-
-
-def _time(call: dict[str, Any]) -> float:
-    return datetime.fromisoformat(call["at"].replace("Z", "+00:00")).timestamp()

@@ -174,8 +174,7 @@ def test_the_last_days_are_in_a_schema_of_their_own(tmp_path: Path) -> None:
         start_sandbox(entries=400, days=200) as toggl,
         AirflowHome(tmp_path / "airflow", dags=dags) as airflow,
     ):
-        database = {"conn_type": "postgres", "host": "127.0.0.1", "port": server.port, "login": "postgres"}
-        airflow.set_connection("warehouse", database | {"schema": "postgres"})
+        airflow.set_connection("warehouse", server.connection)
         airflow.set_connection("toggl_default", json.loads(toggl.airflow_connection(requests_per_second=100)))
         first = (datetime.now(timezone.utc) - timedelta(days=90)).date().isoformat()
         entries = [one for one in toggl.truth("time_entries") if not one["deleted_at"]]

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.hosts import has_namespaces, host_network
+from support.sandboxes import request_times
 from support.servers.postgres import running_postgres
 from support.waiting import wait_until
 
@@ -27,11 +27,10 @@ def test_hosts_with_own_addresses_keep_a_pace_each_only_if_the_connection_says_s
     with host_network() as network, running_postgres(address=network.gateway) as server:
         toggl = start_sandbox(network.gateway, "--entries", "10")
         toggl.set(bucket_enforced=True, bucket_rate=RATE, bucket_capacity=1)
-        state = {"conn_type": "postgres", "host": server.address, "port": server.port, "login": "postgres"}
         extra: dict[str, Any] = {"event_store_conn_id": "toggl_state", "requests_per_second": RATE}
         env = {
             "AIRFLOW_CONN_TOGGL_DEFAULT": toggl.airflow_connection(allow_plain_http=True, pace_scope=scope, **extra),
-            "AIRFLOW_CONN_TOGGL_STATE": json.dumps({**state, "schema": "postgres"}),
+            "AIRFLOW_CONN_TOGGL_STATE": json.dumps(server.connection),
         }
         started = [
             network.add(f"host-{number}", tmp_path / f"host-{number}").call(
@@ -47,6 +46,5 @@ def test_hosts_with_own_addresses_keep_a_pace_each_only_if_the_connection_says_s
             assert json.loads(printed.splitlines()[-1])["errors"] == []
         seen = toggl.requests()
     assert seen["by_status"] == {"200": seen["total"]}
-    times = [datetime.fromisoformat(call["at"].replace("Z", "+00:00")).timestamp() for call in seen["calls"]]
-    shortest = min(later - earlier for earlier, later in pairwise(sorted(times)))
+    shortest = min(later - earlier for earlier, later in pairwise(request_times(seen["calls"])))
     assert (shortest < 0.5 / RATE) is (scope == "host")

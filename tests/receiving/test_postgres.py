@@ -24,8 +24,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 def restart_under_load(home: Path, postgres: PostgresServer, hows: list[signal.Signals]) -> None:
     """Restart the database again and again, and compare what was answered 2xx with what is stored."""
-    connection = {"conn_type": "postgres", "host": "127.0.0.1", "port": postgres.port, "login": "postgres"}
-    env = {"AIRFLOW_CONN_EVENTS": json.dumps({**connection, "schema": "postgres"})}
+    env = {"AIRFLOW_CONN_EVENTS": json.dumps(postgres.connection)}
     extra = {"event_store_conn_id": "events"}
     with ReceiverProcess(home, extra=extra, env=env) as receiver, DeliveryLoad(receiver.address()) as load:
         for how in hows:

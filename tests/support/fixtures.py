@@ -148,4 +148,4 @@ def postgres_fields(postgres: PostgresServer) -> dict[str, Any]:
     """The fields of an Airflow connection to an empty database of the test's own."""
     name = f"d{uuid.uuid4().hex}"
     postgres.execute(f"create database {name}")
-    return {"conn_type": "postgres", "host": "127.0.0.1", "port": postgres.port, "login": "postgres", "schema": name}
+    return postgres.connection | {"schema": name}

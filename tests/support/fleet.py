@@ -162,9 +162,8 @@ class Fleet(AirflowHome):
         config = self.path / "config"
         (config / "airflow_local_settings.py").write_text(_POLICY)
         (config / "fleet_host.py").write_text("import os\n\n\ndef name():\n    return os.environ['HOSTNAME']\n")
-        place = {"conn_type": "postgres", "host": self.data.address, "port": self.data.port, "login": "postgres"}
         for conn_id in ("toggl_state", "warehouse"):
-            self.set_connection(conn_id, {**place, "schema": "postgres"})
+            self.set_connection(conn_id, self.data.connection)
         return {
             "HOSTNAME": "control",
             "NO_PROXY": f"localhost,127.0.0.1,{self.network.gateway}",

@@ -1,4 +1,4 @@
-"""What processes on hosts do in tests and benchmarks: send requests through the hook, as tasks do."""
+"""Functions that processes on hosts run (``Host.call``): they send requests through the hook, as tasks do."""
 
 from __future__ import annotations
 

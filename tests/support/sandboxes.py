@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
 import requests
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from support.servers.http import Callback
+from typing_extensions import Self
 
 from airflow_provider_toggl.sandbox.app import build_app
 from airflow_provider_toggl.sandbox.server import SandboxClient, listen, server_config, wait_until_ready
@@ -30,17 +32,45 @@ def build_still_world(*, entries: int = 300, days: int = 60, now: datetime = NOO
     return build_world(seed=3, entries=entries, days=days, now=now, plan=own.plan, settings=own, clock=lambda: now)
 
 
-class SandboxHost:
+def request_times(calls: Iterable[dict[str, Any]]) -> list[float]:
+    """Return the times of a sandbox's logged requests in order, in seconds since the epoch."""
+    return sorted(datetime.fromisoformat(call["at"].replace("Z", "+00:00")).timestamp() for call in calls)
+
+
+class AppServer:
+    """An ASGI app served in a thread. Use it as a context manager, or call ``close``.
+
+    :param app: must answer as a sandbox at ``/sandbox/health``.
+    :param address: the IP address that it listens on.
+    """
+
+    def __init__(self, app: ASGIApp, address: str = "127.0.0.1") -> None:
+        self._socket = listen(address, 0)
+        self.url = f"http://{address}:{self._socket.getsockname()[1]}"
+        self._server = uvicorn.Server(server_config(app))
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+        self._thread.start()
+        wait_until_ready(SandboxClient(self.url), alive=self._thread.is_alive)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(timeout=10)
+        self._socket.close()
+
+
+class SandboxHost(AppServer):
     """One server for all tests of a process: starting a server takes longer than most tests."""
 
     def __init__(self) -> None:
         self._app = build_app(build_still_world(entries=0))
-        self._socket = listen("127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._server = uvicorn.Server(server_config(self))
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
-        self._thread.start()
-        wait_until_ready(SandboxClient(self.url), alive=self._thread.is_alive)
+        super().__init__(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
@@ -50,12 +80,6 @@ class SandboxHost:
         self._app.state.sandbox.dispatcher.close()
         self._app = build_app(world)
         return HostedSandbox(self.url, world)
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.should_exit = self._server.force_exit = True
-        self._thread.join(timeout=10)
-        self._socket.close()
 
 
 class HostedSandbox(SandboxClient):

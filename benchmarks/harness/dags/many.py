@@ -9,7 +9,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 
-with DAG(dag_id="many", schedule=None, max_active_tasks=32):
+with DAG(dag_id="many", schedule=None):
     TogglToSqlOperator.partial(
         task_id="load",
         stream="time_entries",

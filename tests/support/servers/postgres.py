@@ -58,6 +58,12 @@ class PostgresServer:
         with (self.data / "pg_hba.conf").open("a") as rules:
             rules.write("host all all samenet trust\n")
 
+    @property
+    def connection(self) -> dict[str, Any]:
+        """The fields of an Airflow connection to its database."""
+        place = {"host": self.address, "port": self.port, "login": "postgres", "schema": "postgres"}
+        return {"conn_type": "postgres", **place}
+
     def start(self) -> None:
         """Start it and wait until it answers."""
         options = [

@@ -4,7 +4,6 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from support.sandboxes import request_times
 from support.waiting import wait_until
 
 from airflow_provider_toggl.core.client.limits.fair_shares import (
@@ -273,7 +273,7 @@ def windows_of(log: dict[str, Any]) -> list[list[dict[str, Any]]]:
     windows: list[list[dict[str, Any]]] = []
     begun = 0.0
     for call in sorted(log["calls"], key=lambda call: call["at"]):
-        at = datetime.fromisoformat(call["at"].replace("Z", "+00:00")).timestamp()
+        (at,) = request_times([call])
         if at - begun >= WINDOW_SECONDS:
             windows.append([])
             begun = at
