@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 from support.fakes import FakeClock
-from support.servers.mariadb import MariadbServer, find_mariadb, running_mariadb
-from support.servers.postgres import PostgresServer, running_postgres
 
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.load.warehouse import Warehouse
@@ -27,17 +25,3 @@ def target(warehouse: Path, clock: FakeClock) -> Iterator[Warehouse]:
     """A warehouse that closes its file after every call, so that a test can read it."""
     with build_duckdb_warehouse(warehouse, clock=clock, lock_timeout=1, hold_seconds=0) as target:
         yield target
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def mariadb() -> Iterator[MariadbServer]:
-    if find_mariadb() is None:
-        pytest.skip("MariaDB is not installed")
-    with running_mariadb() as server:
-        yield server
