@@ -8,9 +8,7 @@ from support.sandboxes import AppServer
 many = load_benchmark("harness/many_workspaces")
 
 
-@pytest.mark.parametrize(
-    ("sent", "seconds"), [(1, 0), (2, 0.5), (25, 12), (26, 100), (50, 112), (51, 200)], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("sent", "seconds"), [(1, 0), (2, 0.5), (25, 12), (26, 100), (50, 112), (51, 200)], ids=str)
 def test_the_least_time_is_that_of_full_windows_and_of_the_pace_in_the_last_one(sent: int, seconds: float) -> None:
     assert many.Scenario(quota=25 + many.RESERVE, window=100.0, rate=2.0).min_seconds(sent) == seconds
 
