@@ -274,7 +274,7 @@ def compare(turned: dict[str, Turns], stored: Counter[int]) -> dict[str, Any]:
     result: dict[str, Any] = {name: summarize(turned[name]) for name in ("verifying", "durable")}
     result["durable_of_verifying"] = round(median_ratio(turned["durable"], turned["verifying"]), 3)
     if "peer" in turned:
-        result["durable_times_peer"] = round(median_ratio(turned["durable"], turned["peer"]), 1)
+        result["durable_times_peer"] = round(median_ratio(turned["durable"], turned["peer"]), 3)
     ids = [event_id for turn in turned["durable"] for event_id in turn["taken"]]
     return {**result, "looked_up": look_up(ids, stored)}
 

@@ -285,7 +285,7 @@ def measure_airflow(turns: int) -> dict[str, Any]:
                         took = time_task(home, path / "notes", name, lambda act=act, turn=turn: act(turn + 3))
                         if turn >= 0:
                             seconds[name].append(took)
-                        # Airflow's triggerer looks for events once a second: each turn begins at another moment of it.
+                        # Airflow's loops wait for up to a second: each turn begins at another moment of one.
                         time.sleep(1 + (turn % turns) / turns)
     found = {name: percentiles(values, 3) for name, values in seconds.items()}
     return {**found, "ratio_of_medians": round(found["ours"]["p50"] / found["toy"]["p50"], 3), "turns": turns}
