@@ -30,11 +30,24 @@ class DaysToCompute:
     """Days to compute again, and the transaction to do it in.
 
     :param days: in order, in the zone of ``time_entry_facts``.
-    :param session: ``session.run(sql, parameters)`` runs a statement in the warehouse's schema and returns its rows.
     """
 
     days: tuple[date, ...]
-    session: Session
+    _session: Session | None
+
+    @property
+    def session(self) -> Session:
+        """The transaction: ``session.run(sql, parameters)`` runs a statement in the schema and returns its rows.
+
+        :raises ConfigurationError: this engine's transactions run no statements of yours.
+        """
+        if self._session is None:
+            raise ConfigurationError(
+                "The warehouse is a table store (such as Iceberg or Snowflake), whose transactions run only this "
+                "package's own statements. Compute the days with the engine's own hook inside the block, in a way that "
+                "may be repeated: the cursor is stored when the block ends."
+            )
+        return self._session
 
 
 def find_changed_days(
@@ -78,6 +91,6 @@ def compute_changed_days(
     scope = f"reader:{reader}" if workspace_id is None else f"reader:{reader}?workspace_id={workspace_id}"
     with open_warehouse(warehouse_conn_id, schema=schema) as warehouse, warehouse.transaction() as session:
         found = find_days(session, find_offset(session, scope).seq, workspace_id)
-        yield DaysToCompute(found.days, session)
+        yield DaysToCompute(found.days, session if warehouse.runs_own_statements else None)
         if found.days:
             store_offset(session, scope, DayOffset(found.cursor), datetime.now(timezone.utc))

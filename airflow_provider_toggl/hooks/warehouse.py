@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -38,12 +39,16 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApiEngine
+    from airflow_provider_toggl.core.load.engines.table_store.contract import TableStore
     from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 DEFAULT_CONN_ID = "duckdb_default"
 
 _EXTRAS = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}
 """The extra of this package that installs the provider of a connection type."""
+
+_TABLE_STORES: dict[str, str] = {}
+"""The module of ``hooks`` that builds the table store of a connection type, by ``build_store(connection, schema)``."""
 
 
 def open_warehouse(
@@ -116,6 +121,8 @@ def build_warehouse(conn_id: str, schema: str, lock_timeout: float) -> Warehouse
         return _build_duckdb(_duckdb_path(connection), schema, lock_timeout)
     if type_ in POSTGRES_TYPES:
         return _build_postgres(connection, schema, lock_timeout)
+    if type_ in _TABLE_STORES:
+        return _build_table_store(connection, schema, lock_timeout)
     return _build_dbapi(connection, schema, lock_timeout)
 
 
@@ -138,6 +145,15 @@ def _build_postgres(connection: Connection, schema: str, lock_timeout: float) ->
             f"Loading into PostgreSQL needs psycopg 3 ({missing}): pip install 'airflow-provider-toggl[postgres]'."
         ) from None
     return build_postgres_warehouse(dsn, schema=schema, lock_timeout=lock_timeout)
+
+
+def _build_table_store(connection: Connection, schema: str, lock_timeout: float) -> Warehouse:
+    from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine  # noqa: PLC0415 - see above
+    from airflow_provider_toggl.core.load.warehouse import Warehouse  # noqa: PLC0415 - see above
+
+    module = importlib.import_module(f"airflow_provider_toggl.hooks.{_TABLE_STORES[str(connection.conn_type)]}")
+    store: TableStore = module.build_store(connection, schema)
+    return Warehouse(TableStoreEngine(store, lock_timeout=lock_timeout))
 
 
 def _build_dbapi(connection: Connection, schema: str, lock_timeout: float) -> Warehouse:

@@ -31,6 +31,7 @@ from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.task_context import find_task
 
 if TYPE_CHECKING:
+    from airflow_provider_toggl.core.load.engines.contract import Session
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from airflow_provider_toggl.core.load.merging.changes import Changes
@@ -170,13 +171,16 @@ class Outlets:
         use: Callable[[changed_days.DayOffset, changed_days.PendingDays], Any],
     ) -> Any:
         run = _name_of_run(self._context)
-        with target.transaction() as session:
+
+        def take(session: Session) -> Any:
             place = changed_days.find_offset(session, reader).of_try(run)
             untold = changed_days.find_pending_days(session, place, workspace_id, limit)
             if untold.days:
                 reported = replace(untold.offset, run=run, before=(place.seq, place.day))
                 changed_days.store_offset(session, reader, reported, datetime.now(timezone.utc))
             return use(place, untold)
+
+        return target.run_transaction(take)
 
     def _put(self, asset: Any, extra: dict[str, Any] | None) -> bool:
         if extra is not None:

@@ -14,9 +14,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
+from support.file_store import FileStore
 from support.servers import mariadb
 from support.toggl_rows import NOON, at, entries
 
@@ -28,6 +30,7 @@ from airflow_provider_toggl.core.load.engines.dbapi.mysql import MYSQL, MysqlEng
 from airflow_provider_toggl.core.load.engines.dbapi.sqlite import SQLITE, SqliteEngine
 from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB, DuckdbEngine
 from airflow_provider_toggl.core.load.engines.postgres.engine import POSTGRES, PostgresEngine
+from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine
 from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
@@ -57,6 +60,8 @@ class WarehouseLocation:
         """Return the engine; DB-API drivers reach the place as Airflow's hooks do."""
         if self.engine == "duckdb":
             return DuckdbEngine(self.where, clock=clock, **{"hold_seconds": 0, **options})
+        if self.engine == "file":
+            return TableStoreEngine(FileStore(Path(self.where), options.pop("schema")), **options)
         if self.engine == "postgres":
             return PostgresEngine(self.where, **options)
         if self.engine == "sqlite":

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault, WarehouseError
+from airflow_provider_toggl.core.load.engines.table_store.contract import CommitConflict
 from airflow_provider_toggl.core.load.merging import changed_days, rule
 from airflow_provider_toggl.core.load.tables import migrations, state
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["MOST_CHANGED_IDS", "LoadResult", "Progress", "Sweep", "Warehouse"]
 
 log = logging.getLogger(__name__)
+
+FIRST_PAUSE, MAX_PAUSE = 0.1, 5.0
+"""Seconds between two tries of a transaction after another process committed first."""
+
+T = TypeVar("T")
 
 # Imported in the methods that need them: pyarrow is slow to import, and every operator imports this module.
 
@@ -74,7 +81,9 @@ class Warehouse(AbstractContextManager["Warehouse"]):
         with self.transaction(writing=False) as session:
             if state.find_setting(session, "timezone", "") == timezone:
                 return
-        with self.transaction() as session:
+
+        def store(session: Session) -> None:
+            session.fetch_workspace("time_entries", None)
             before = changed_days.find_fact_days(session)
             if session.dialect.has_zones:
                 self._engine.check_zone(timezone)
@@ -83,6 +92,8 @@ class Warehouse(AbstractContextManager["Warehouse"]):
             state.store_setting(session, "timezone", timezone)
             now = utc(self._clock.now())
             changed_days.record_days(session, before | changed_days.find_fact_days(session), now)
+
+        self.run_transaction(store)
 
     def keep_history(self, kept: bool) -> None:
         """Keep every observed version of a time entry from now on, or stop; what is kept already stays.
@@ -96,8 +107,7 @@ class Warehouse(AbstractContextManager["Warehouse"]):
         with self.transaction(writing=False) as session:
             if history.is_kept(session) == kept:
                 return
-        with self.transaction() as session:
-            history.set_kept(session, kept)
+        self.run_transaction(lambda session: history.set_kept(session, kept))
 
     def find_state(self, stream: str, scope: str) -> Progress | None:
         """Return how far the stream is loaded in that scope, None if it was never loaded."""
@@ -148,11 +158,29 @@ class Warehouse(AbstractContextManager["Warehouse"]):
     ) -> LoadResult:
         from airflow_provider_toggl.core.load.merging import steps, unstorable  # noqa: PLC0415 - see above
 
-        with self.transaction() as session:
+        def load(session: Session) -> LoadResult:
             fitting = unstorable.reject_long_rows(batches, session.dialect.text_limit, session.row_limit)
-            if _count(fitting) < _count(batches):
-                sweep = None
-            return steps.load_batches(session, fitting, progress, sweep, utc(self._clock.now()))
+            listed = sweep if _count(fitting) == _count(batches) else None
+            return steps.load_batches(session, fitting, progress, listed, utc(self._clock.now()))
+
+        return self.run_transaction(load)
+
+    def run_transaction(self, work: Callable[[Session], T]) -> T:
+        """Return the result of work in a writing transaction, which is repeated while others commit first.
+
+        :raises CommitConflict: others did so for longer than the engine's ``lock_timeout``.
+        """
+        pause, end = FIRST_PAUSE, self._clock.now() + self._engine.lock_timeout
+        while True:
+            try:
+                with self.transaction() as session:
+                    return work(session)
+            except CommitConflict:
+                if self._clock.now() >= end:
+                    raise
+            # Different for each process, so that two of them do not meet again and again.
+            self._clock.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not for security
+            pause = min(pause * 2, MAX_PAUSE)
 
     @contextmanager
     def transaction(self, *, writing: bool = True) -> Iterator[Session]:
@@ -170,7 +198,8 @@ class Warehouse(AbstractContextManager["Warehouse"]):
     def counts(self) -> dict[str, int]:
         """Return the number of rows in each stream's table, including deleted and absent ones."""
         with self.transaction(writing=False) as session:
-            return {name: int(session.run(rule.count_rows(table))[0][0]) for name, table in TABLES.items()}
+            counts = {name: session.query(rule.count_rows(table)) for name, table in TABLES.items()}
+        return {name: int(count[0][0].as_py()) for name, count in counts.items()}
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Return the result of a query; names without a schema are those of this warehouse's schema.
@@ -180,7 +209,7 @@ class Warehouse(AbstractContextManager["Warehouse"]):
         :return: instants as ``timestamp('us', 'UTC')``; lists as JSON texts where the engine has none.
         """
         with self.transaction(writing=False) as session:
-            return session.table(sql, parameters)
+            return session.query(sql, parameters)
 
     # Questions of the doctor
 
@@ -210,13 +239,22 @@ class Warehouse(AbstractContextManager["Warehouse"]):
             return self._engine.read_clock()
 
     def try_write(self) -> None:
-        """Write something and roll it back.
+        """Write something and roll it back; where that would prove nothing, store when this was tried.
 
         :raises WarehouseError: it cannot be written now.
         """
+        if not self._engine.rolls_back_writes:
+            now = utc(self._clock.now()).isoformat()
+            self.run_transaction(lambda session: state.store_setting(session, "written", now))
+            return
         with suppress(_RolledBack), self.transaction() as session:
             state.store_setting(session, "written", "once")
             raise _RolledBack
+
+    @property
+    def runs_own_statements(self) -> bool:
+        """Whether other statements than this package's can run in a transaction, and find all rows."""
+        return self._engine.runs_own_statements
 
     # The connection
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.errors import DeliveryRefused, MalformedAnswer
@@ -18,6 +19,8 @@ from airflow_provider_toggl.core.wording import plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from airflow_provider_toggl.core.load.engines.contract import Session
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +72,13 @@ def _load_some(target: Warehouse, found: pa.Table) -> int:
         # The warehouse may reject a readable record too: then find out which ones by loading each alone.
         done = [key for key, read in readable.items() if not target.load(read).rejected]
     if done:
-        with target.transaction() as session:
-            session.run_many(_REMOVE, [[key] for key in done])
+        target.run_transaction(partial(_remove, done))
     return len(done)
+
+
+def _remove(keys: list[str], session: Session) -> None:
+    session.fetch_keys("rejected_records", keys)
+    session.run_many(_REMOVE, [[key] for key in keys])
 
 
 def _read(stream: str, workspace_id: int, raw: str, observed_at: datetime) -> list[RecordBatch]:

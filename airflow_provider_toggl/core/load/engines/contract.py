@@ -56,6 +56,16 @@ class Session(ABC):
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Return the result of a query; instants as ``timestamp('us', 'UTC')``."""
 
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Return the result of a query of all that was stored before this transaction, as :meth:`table` does."""
+        return self.table(sql, parameters)
+
+    def fetch_keys(self, table: str, keys: Sequence[Any]) -> None:
+        """Let statements find the stored rows with some keys; nothing to do where they find all rows."""
+
+    def fetch_workspace(self, table: str, workspace_id: int | None) -> None:
+        """Let statements find the stored rows of a workspace, or of all; nothing to do where they find all rows."""
+
     def has_stored(self, table: TableSchema, keys: Sequence[int]) -> bool:
         """Return whether one of some keys is stored."""
         # New entries have greater ids than all earlier ones: then two reads of the index are enough.
@@ -94,6 +104,12 @@ class Engine(Session):
 
     has_lock_without_tables = True
     """Whether :meth:`begin` can serialize writers before the tables exist."""
+
+    rolls_back_writes = True
+    """Whether statements reach the database before the transaction ends, so that rolling them back proves rights."""
+
+    runs_own_statements = True
+    """Whether other statements than this package's can run in a transaction, and find all rows."""
 
     def __init__(self, schema: str, where: str, lock_timeout: float) -> None:
         self.schema = schema

@@ -36,6 +36,8 @@ def set_kept(session: Session, kept: bool) -> None:
     if kept == is_kept(session):
         return
     store_setting(session, SETTING, "on" if kept else "off")
+    if kept:
+        session.fetch_workspace("time_entries", None)
     after = -(2**63)
     while kept:
         rows = session.table(history_sql.read_stored(STORED_COLUMNS, CHUNK), [after])

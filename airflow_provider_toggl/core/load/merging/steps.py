@@ -136,6 +136,7 @@ def store_rejected(session: Session, records: Iterable[RejectedRecord], now: dat
         latest[hashlib.sha256(text.encode(errors="replace")).hexdigest()] = record
     if not latest:
         return
+    session.fetch_keys("rejected_records", list(latest))
     known = _find_rejected(session, list(latest))
     limit = session.rejected_limit
     session.run_many(
@@ -170,6 +171,7 @@ def mark_missing(session: Session, stream: str, sweep: Sweep, changed: ChangedEn
     """
     table = TABLES[stream]
     since = [sweep.complete_at, sweep.workspace_id]
+    session.fetch_workspace(stream, sweep.workspace_id)
     live, missing = session.run(rule.count_live(table), since)[0]
     if missing > sweep.limit_rows and missing > sweep.limit_share * live:
         raise AbsenceRefused(

@@ -59,7 +59,7 @@ DUCKDB = Dialect(
     has_zones=True,
 )
 
-_SETTINGS: dict[str, str | int | bool] = {
+SETTINGS: dict[str, str | int | bool] = {
     "preserve_insertion_order": False,
     # Another session of this process may have set these for all.
     "default_order": "ASC",
@@ -104,7 +104,7 @@ class DuckdbEngine(Engine):
         threads: int = 1,
     ) -> None:
         super().__init__(schema, str(path), lock_timeout)
-        settings = {"memory_limit": memory_limit, "threads": threads, **_SETTINGS}
+        settings = {"memory_limit": memory_limit, "threads": threads, **SETTINGS}
         self._file = DuckdbFile(Path(path), lock_timeout, clock or SystemClock(), settings)
         self._hold_seconds = hold_seconds
         self._is_in_schema = False
