@@ -11,7 +11,6 @@ from airflow_provider_toggl.core.arguments import (
     is_blank,
     parse_file,
     parse_flag,
-    parse_object,
     parse_text,
     parse_whole,
     parse_words,
@@ -65,8 +64,8 @@ def parse_duckdb(connection: Connection) -> tuple[Path, DuckdbOptions]:
     ``settings`` before the fields of the extra.
 
     :param connection: one that ``hooks.connections`` has resolved.
-    :raises ConfigurationError: it names no file of this host, asks for what a warehouse cannot have, or has a field that
-        is unknown or invalid.
+    :raises ConfigurationError: it names no file of this host, asks for what a warehouse cannot have, or has a field
+        that is unknown or invalid.
     """
     extra = {name: value for name, value in connection.extra_dejson.items() if not is_blank(value)}
     _refuse_motherduck(connection, extra)
@@ -81,10 +80,10 @@ def _refuse_motherduck(connection: Connection, extra: dict[str, Any]) -> None:
     if reasons:
         # Its values are not shown, because one of them is a token.
         raise ConfigurationError(
-            f"Connection {connection.conn_id!r} is one to MotherDuck, by its {' and '.join(reasons)}. MotherDuck cannot be "
-            "loaded into: loads take turns at a lock beside the file, and a database of MotherDuck has no file. Remove "
-            "these values and put the path of a DuckDB file into the host, or use a PostgreSQL connection. To have the "
-            "tables in MotherDuck, copy them there after each load."
+            f"Connection {connection.conn_id!r} is one to MotherDuck, by its {' and '.join(reasons)}. It "
+            "cannot be loaded into: loads take turns at a lock beside the file, and a database of MotherDuck has no "
+            "file. Remove these values and put the path of a DuckDB file into the host, or use a PostgreSQL "
+            "connection. To have the tables in MotherDuck, copy them there after each load."
         )
 
 
@@ -93,14 +92,14 @@ def _find_file(connection: Connection, extra: dict[str, Any]) -> Path:
     for field in ("login", "port"):
         if getattr(connection, field):
             raise ConfigurationError(
-                f"Connection {name!r} has a {field}, which a DuckDB file does not have. Remove it, or correct the type of "
-                "the connection."
+                f"Connection {name!r} has a {field}, which a DuckDB file does not have. Remove it, or correct the type "
+                "of the connection."
             )
     if connection.schema and (connection.host or "database" in extra):
         raise ConfigurationError(
-            f"Connection {name!r} has the schema {show_value(connection.schema)} beside the path of its file. That field "
-            "is for a database of MotherDuck. Remove it: the schema of the tables is the parameter schema of the task. "
-            "A URI of a file has three slashes: duckdb:///folder/file.duckdb."
+            f"Connection {name!r} has the schema {show_value(connection.schema)} beside the path of its file. That "
+            "field is for a database of MotherDuck. Remove it: the schema of the tables is the parameter schema of the "
+            "task. A URI of a file has three slashes: duckdb:///folder/file.duckdb."
         )
     if parse_flag(f"read_only in the extra of connection {name!r}", extra.get("read_only")):
         raise ConfigurationError(
@@ -115,8 +114,8 @@ def _read_options(source: str, extra: dict[str, Any]) -> DuckdbOptions:
     unknown = sorted(extra.keys() - _SETTINGS.keys() - _FOR_THE_HOOK - set(_OTHERS))
     if unknown:
         raise ConfigurationError(
-            f"The extra of {source} has {', '.join(map(repr, unknown))}, which a DuckDB connection does not have. Correct "
-            "the name, remove it, or put it into settings if it is a setting of DuckDB."
+            f"The extra of {source} has {', '.join(map(repr, unknown))}, which a DuckDB connection does not have. "
+            "Correct the name, remove it, or put it into settings if it is a setting of DuckDB."
         )
 
     def read(name: str, parse: Callable[[str, Any], Any]) -> Any:
@@ -128,7 +127,10 @@ def _read_options(source: str, extra: dict[str, Any]) -> DuckdbOptions:
     # Off by default, as in DuckDBHook. On is DuckDB's own default, and DuckDB refuses to set that.
     if not may_use_community and (extensions or may_use_community is False):
         settings["allow_community_extensions"] = False
-    given = read("settings", parse_object) or {}
+    given = extra.get("settings", {})
+    if not isinstance(given, dict):
+        # The value is not shown, because it may contain a secret.
+        raise ConfigurationError(f'settings in the extra of {source} must be an object, such as {{"threads": 2}}.')
     settings |= {name: value for name, value in given.items() if not is_blank(value)}
     may_install = bool(settings.get("autoinstall_known_extensions"))
     return DuckdbOptions(settings, tuple(dict.fromkeys(extensions)), may_install, source)

@@ -9,49 +9,45 @@ from airflow_provider_toggl.core.errors import ConfigurationError
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-_HIVE = "it commits each statement by itself, and each insert writes new files"
-_SPARK = "it has no temporary tables and no transactions of several statements, and each insert writes new files"
-_TRINO = "it has no temporary tables, no locks on rows, and with most of its connectors no transactions of several statements"
+_FILES = "each insert writes new files"
+_NO_TRANSACTION = "it has no temporary tables and no transactions of several statements"
+_HIVE = f"it commits each statement by itself, and {_FILES}"
+_SPARK = f"{_NO_TRANSACTION}, and {_FILES}"
+_TRINO = "it has no temporary tables and no locks on rows, and most of its connectors commit each statement by itself"
+_OTHER_WAYS = "writes temporary tables, `limit` and md5 in other ways than this package"
 _PINOT = "its rows come from streams and files, and its SQL updates none"
 
 REFUSED_TYPES: dict[str, str] = {
-    "athena": "it has no temporary tables and no transactions of several statements, and each insert writes new files",
-    "databricks": (
-        "its transactions of several statements need certain tables and cannot create any, and each insert writes new files"
-    ),
-    "drill": "it queries files of others: it has no transactions, and updates no rows",
-    "druid": "its SQL replaces or adds whole segments: it has no transactions, and updates no rows",
-    "duckdb_aws": "it is for queries of files in S3; a warehouse in DuckDB is a file, named by a connection of type 'duckdb'",
+    "athena": f"{_NO_TRANSACTION}, and {_FILES}",
+    "databricks": f"its transactions need certain tables and create none, not even temporary ones, and {_FILES}",
+    "drill": "it queries the files of others, without transactions, and updates no rows",
+    "druid": "its SQL replaces or adds whole segments, without transactions, and updates no rows",
+    "duckdb_aws": "it is for queries of files in S3, and a DuckDB warehouse is a connection of type 'duckdb'",
     "elasticsearch": "its SQL only reads",
-    "exasol": "it has no temporary tables, and ends one of two transactions that write to the same table",
+    "exasol": "it has no temporary tables, and of two transactions that write to the same table it ends one",
     "hive_cli": _HIVE,
     "hive_metastore": "it has only the descriptions of tables",
     "hiveserver2": _HIVE,
-    "impala": "it has no temporary tables and no transactions, and each insert writes new files",
+    "impala": f"{_NO_TRANSACTION}, and {_FILES}",
     "kylin": "its SQL only reads",
-    "mssql": (
-        "its temporary tables, `create table if not exists`, `limit` and md5 are written in other ways than this package "
-        "writes them"
-    ),
-    "oracle": "it stores an empty text as null, and its temporary tables, `limit` and md5 are written in other ways",
+    "mssql": f"it has no `create table if not exists`, and {_OTHER_WAYS}",
+    "oracle": f"it stores empty texts as null, and {_OTHER_WAYS}",
     "pinot": _PINOT,
     "pinot_admin": _PINOT,
     "presto": _TRINO,
-    "redshift": (
-        "it locks whole tables instead of rows, does not enforce primary keys, and is slow at inserting row by row"
-    ),
+    "redshift": "it locks whole tables instead of rows, enforces no primary keys, and inserts row by row slowly",
     "spark": _SPARK,
     "spark_connect": _SPARK,
     "spark_jdbc": _SPARK,
     "spark_sql": _SPARK,
-    "teradata": "its temporary tables, `create table if not exists` and `limit` are written in other ways, and it has no md5",
+    "teradata": f"it has no `create table if not exists`, and {_OTHER_WAYS}",
     "trino": _TRINO,
-    "vertica": "it locks whole tables for an update, does not enforce primary keys by default, and is slow at inserting row by row",
+    "vertica": "it locks whole tables for updates, enforces no primary keys by default, and inserts row by row slowly",
 }
-"""By the connection type of Apache's providers: what the engine lacks for a load.
+"""By the connection type of Apache's providers: why an engine cannot be loaded into.
 
-A load merges rows in temporary tables, in one transaction of many statements, while a row of the warehouse is locked. An
-engine that lacks one of these would lose or double rows when two tasks load, or when a task fails in the middle.
+A load merges rows by temporary tables, in one transaction of many statements, while it holds the lock on a row. Without
+one of these, two loads at a time or a load that fails halfway would lose rows or store them twice.
 """
 
 
@@ -63,8 +59,8 @@ def check_type(connection: Connection) -> None:
     reason = REFUSED_TYPES.get(str(connection.conn_type))
     if reason:
         raise ConfigurationError(
-            f"Connection {connection.conn_id!r} is of type {connection.conn_type!r}, which cannot be loaded into: {reason}. "
-            "Load into Iceberg tables (a connection of type 'iceberg') or write files (TogglToFilesOperator), and read "
-            "these from there; or load into DuckDB or PostgreSQL and copy the tables. docs/warehouses.md says how, under "
-            "'Engines that are refused'."
+            f"Connection {connection.conn_id!r} is of type {connection.conn_type!r}, which cannot be loaded into: "
+            f"{reason}. Load into Iceberg tables (a connection of type 'iceberg') or write files "
+            "(TogglToFilesOperator), and read them from there, or load into DuckDB or PostgreSQL and copy the tables. "
+            "See 'Engines that are refused' in docs/warehouses.md."
         )

@@ -71,27 +71,22 @@ class DuckdbOptions:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be written into a statement, or would change what a load does."""
-        for name in self.extensions:
-            if not _NAME.fullmatch(name):
-                raise ConfigurationError(
-                    f"The extra of {self.source} names the extension {name!r}. A name has only letters, digits and underscores."
-                )
+        where = f"The extra of {self.source}"
+        names = [*self.extensions, *self.settings]
+        if wrong := [name for name in names if not _NAME.fullmatch(name)]:
+            raise ConfigurationError(
+                f"{where} has {wrong[0]!r}; names of settings and extensions have only letters, digits and underscores."
+            )
         for name, value in self.settings.items():
-            if not _NAME.fullmatch(name):
-                raise ConfigurationError(
-                    f"The extra of {self.source} has the setting {name!r}; a name in DuckDB has only letters, digits and "
-                    "underscores."
-                )
             if name.lower() in _RESERVED:
                 raise ConfigurationError(
-                    f"The extra of {self.source} sets {name!r}, which this package sets itself because its statements rely on it. "
-                    "Remove it there."
+                    f"{where} sets {name!r}, which this package sets itself, because its statements rely on it. Remove "
+                    "it."
                 )
-            parts = value if isinstance(value, list) else [value]
-            if not all(isinstance(part, str | int | float) and "\0" not in str(part) for part in parts):
+            if not all(isinstance(part, str | int | float) and "\0" not in str(part) for part in _parts(value)):
                 raise ConfigurationError(
-                    f"The extra of {self.source} sets {name!r} to a value that DuckDB cannot take: use a text, a number, true, "
-                    "false, or a list of these."
+                    f"{where} sets {name!r} to a value that DuckDB cannot take: use a text, a number, true, false, or "
+                    "a list of these."
                 )
 
 
@@ -125,49 +120,51 @@ def _write_value(value: Any) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
-def _set(connection: duckdb.DuckDBPyConnection, name: str, options: DuckdbOptions) -> None:
-    import duckdb  # noqa: PLC0415 - hooks import this module, and must not load DuckDB
+def _parts(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
+
+def _set(connection: duckdb.DuckDBPyConnection, name: str, options: DuckdbOptions) -> None:
     value = options.settings[name]
-    try:
-        connection.execute(write_setting(name, value)).fetchall()
-    except duckdb.Error as error:
+    refusal = _find_refusal(connection, write_setting(name, value))
+    if refusal:
+        words = first_line(refusal)
         # DuckDB quotes some values, and one may be a secret.
-        words = first_line(error)
-        quoted = any(str(part) in words for part in (value if isinstance(value, list) else [value]))
-        says = "" if quoted else f" It says: {words}"
+        says = "" if any(str(part) in words for part in _parts(value)) else f" It says: {words}"
         raise ConfigurationError(
-            f"DuckDB refuses the setting {name!r} in the extra of {options.source}. Correct it, or remove it. A setting of an "
-            f"extension needs that extension in extensions.{says}"
-        ) from None
+            f"DuckDB refuses the setting {name!r} in the extra of {options.source}. Correct it, or remove it. A "
+            f"setting of an extension needs that extension in extensions.{says}"
+        )
 
 
 def _load(connection: duckdb.DuckDBPyConnection, name: str, options: DuckdbOptions) -> None:
-    import duckdb  # noqa: PLC0415 - as above
+    asked = f"the extension {name!r}, which the extra of {options.source} names"
+    refusal = _find_refusal(connection, f"load {name}")
+    if refusal and options.may_install:
+        logger.info("Extension %s of DuckDB is not installed; DuckDB downloads it.", name)
+        failure = _find_refusal(connection, f"install {name}")
+        if failure:
+            raise WarehouseError(
+                f"DuckDB cannot download {asked}: {first_line(failure)} Check its name and this host's access to the "
+                "internet, or install it when the image is built.",
+                fault=DatabaseFault.UNREACHABLE,
+            ) from failure
+        refusal = _find_refusal(connection, f"load {name}")
+    if refusal:
+        cure = "" if options.may_install else ", or set autoinstall_extensions to true to download it in the task"
+        raise ConfigurationError(
+            f"DuckDB cannot load {asked}: {first_line(refusal)} Install it beforehand with the same version of DuckDB, "
+            f"as the user that runs tasks or into extension_directory (`install {name}`){cure}. Remove it if nothing "
+            "needs it."
+        ) from refusal
+
+
+def _find_refusal(connection: duckdb.DuckDBPyConnection, statement: str) -> duckdb.Error | None:
+    """Run a statement and return DuckDB's error, None if it was carried out."""
+    import duckdb  # noqa: PLC0415 - hooks import this module, and must not load DuckDB
 
     try:
-        connection.execute(f"load {name}").fetchall()
-        return
+        connection.execute(statement).fetchall()
     except duckdb.Error as error:
-        refusal = error
-    if options.may_install:
-        logger.info("Extension %s of DuckDB is not installed; DuckDB downloads it.", name)
-        try:
-            connection.execute(f"install {name}").fetchall()
-        except duckdb.Error as error:
-            raise WarehouseError(
-                f"DuckDB cannot download the extension {name!r}, which the extra of {options.source} names: {first_line(error)} "
-                "Check its name and this host's access to the internet, or install it when the image is built.",
-                fault=DatabaseFault.UNREACHABLE,
-            ) from error
-        try:
-            connection.execute(f"load {name}").fetchall()
-            return
-        except duckdb.Error as error:
-            refusal = error
-    cure = "" if options.may_install else ", or set autoinstall_extensions there to download it in the task"
-    raise ConfigurationError(
-        f"DuckDB {duckdb.__version__} cannot load the extension {name!r}, which the extra of {options.source} names: "
-        f"{first_line(refusal)} Install it beforehand with this version of DuckDB, as the user that runs tasks or into "
-        f"extension_directory (`install {name}`){cure}. If nothing needs it, remove it."
-    ) from refusal
+        return error
+    return None
