@@ -32,7 +32,7 @@ def _parse_path(name: str, value: Any) -> str | None:
     return None if path is None else str(path)
 
 
-_SETTINGS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
+SETTINGS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "memory_limit": ("memory_limit", parse_text),
     "threads": ("threads", partial(parse_whole, minimum=1)),
     "temp_directory": ("temp_directory", _parse_path),
@@ -54,7 +54,8 @@ _FOR_THE_HOOK = frozenset(
         "replace_statement_format",
     )
 )
-_OTHERS = ("database", "motherduck_token", "extensions", "allow_community_extensions", "read_only", "settings")
+OTHERS = ("database", "motherduck_token", "extensions", "allow_community_extensions", "read_only", "settings")
+"""Further names in the extra."""
 
 
 def parse_duckdb(connection: Connection) -> tuple[Path, DuckdbOptions]:
@@ -111,7 +112,7 @@ def _find_file(connection: Connection, extra: dict[str, Any]) -> Path:
 
 
 def _read_options(source: str, extra: dict[str, Any]) -> DuckdbOptions:
-    unknown = sorted(extra.keys() - _SETTINGS.keys() - _FOR_THE_HOOK - set(_OTHERS))
+    unknown = sorted(extra.keys() - SETTINGS.keys() - _FOR_THE_HOOK - set(OTHERS))
     if unknown:
         raise ConfigurationError(
             f"The extra of {source} has {', '.join(map(repr, unknown))}, which a DuckDB connection does not have. "
@@ -121,7 +122,7 @@ def _read_options(source: str, extra: dict[str, Any]) -> DuckdbOptions:
     def read(name: str, parse: Callable[[str, Any], Any]) -> Any:
         return parse(f"{name} in the extra of {source}", extra.get(name))
 
-    settings = {setting: read(name, parse) for name, (setting, parse) in _SETTINGS.items() if name in extra}
+    settings = {setting: read(name, parse) for name, (setting, parse) in SETTINGS.items() if name in extra}
     extensions = read("extensions", parse_words) or ()
     may_use_community = read("allow_community_extensions", parse_flag)
     # Off by default, as in DuckDBHook. On is DuckDB's own default, and DuckDB refuses to set that.

@@ -46,8 +46,9 @@ REFUSED_TYPES: dict[str, str] = {
 }
 """By the connection type of Apache's providers: why an engine cannot be loaded into.
 
-A load merges rows by temporary tables, in one transaction of many statements, while it holds the lock on a row. Without
-one of these, two loads at a time or a load that fails halfway would lose rows or store them twice.
+A load inserts rows one by one into temporary tables and merges them, in one transaction of many statements, while it
+holds the lock on a row. Without one of these, two loads at a time or one that fails halfway could lose rows or store
+them twice.
 """
 
 

@@ -20,7 +20,7 @@ from airflow_provider_toggl.core.arguments import (
     required,
 )
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.load.engines.duckdb.options import DuckdbOptions
+from airflow_provider_toggl.core.load.engines.duckdb.options import NO_OPTIONS, DuckdbOptions
 from airflow_provider_toggl.hooks import mysql, settings, telemetry
 from airflow_provider_toggl.hooks.connections import (
     POSTGRES_TYPES,
@@ -126,12 +126,7 @@ def build_warehouse(conn_id: str, schema: str, lock_timeout: float) -> Warehouse
 # Engines are imported where they are built: they load DuckDB or pyarrow, and importing an operator must not.
 
 
-def _build_duckdb(
-    path: Path,
-    schema: str,
-    lock_timeout: float,
-    options: DuckdbOptions = DuckdbOptions(),  # noqa: B008 - it cannot be changed
-) -> Warehouse:
+def _build_duckdb(path: Path, schema: str, lock_timeout: float, options: DuckdbOptions = NO_OPTIONS) -> Warehouse:
     from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse  # noqa: PLC0415 - see above
 
     return build_duckdb_warehouse(path, schema=schema, lock_timeout=lock_timeout, options=options)

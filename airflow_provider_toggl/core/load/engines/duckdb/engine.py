@@ -22,7 +22,7 @@ from airflow_provider_toggl.core.load.engines.dialect import (
     whole_number_text,
 )
 from airflow_provider_toggl.core.load.engines.duckdb.file import DuckdbFile, translate_error
-from airflow_provider_toggl.core.load.engines.duckdb.options import OWN_SETTINGS, DuckdbOptions
+from airflow_provider_toggl.core.load.engines.duckdb.options import NO_OPTIONS, OWN_SETTINGS, DuckdbOptions
 from airflow_provider_toggl.core.load.merging import rule
 from airflow_provider_toggl.core.load.tables.schemas import TableSchema
 from airflow_provider_toggl.core.load.warehouse import Warehouse
@@ -91,7 +91,7 @@ class DuckdbEngine(Engine):
         hold_seconds: float = 2.0,
         memory_limit: str = "160MB",
         threads: int = 1,
-        options: DuckdbOptions = DuckdbOptions(),  # noqa: B008 - it cannot be changed
+        options: DuckdbOptions = NO_OPTIONS,
     ) -> None:
         super().__init__(schema, str(path), lock_timeout)
         settings = {"memory_limit": memory_limit, "threads": threads, **OWN_SETTINGS}

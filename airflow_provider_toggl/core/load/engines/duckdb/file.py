@@ -12,7 +12,7 @@ from airflow_provider_toggl.core.clock import Clock
 from airflow_provider_toggl.core.databases import faults
 from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError, WarehouseLocked, WarehouseReadOnly
 from airflow_provider_toggl.core.load.engines.duckdb.file_lock import FileLock, LockTimeout
-from airflow_provider_toggl.core.load.engines.duckdb.options import DuckdbOptions, configure, write_setting
+from airflow_provider_toggl.core.load.engines.duckdb.options import NO_OPTIONS, DuckdbOptions, configure, write_setting
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class DuckdbFile:
         lock_timeout: float,
         clock: Clock,
         settings: dict[str, str | int | bool],
-        options: DuckdbOptions = DuckdbOptions(),  # noqa: B008 - it cannot be changed
+        options: DuckdbOptions = NO_OPTIONS,
     ) -> None:
         self.path = path
         self._lock_timeout = lock_timeout

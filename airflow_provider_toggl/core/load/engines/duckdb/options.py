@@ -90,6 +90,9 @@ class DuckdbOptions:
                 )
 
 
+NO_OPTIONS = DuckdbOptions()
+
+
 def configure(connection: duckdb.DuckDBPyConnection, options: DuckdbOptions) -> None:
     """Apply options to a session.
 
