@@ -128,10 +128,10 @@ def _read_options(source: str, extra: dict[str, Any]) -> DuckdbOptions:
     # Off by default, as in DuckDBHook. On is DuckDB's own default, and DuckDB refuses to set that.
     if not may_use_community and (extensions or may_use_community is False):
         settings["allow_community_extensions"] = False
+    may_install = bool(settings.get("autoinstall_known_extensions"))
     given = extra.get("settings", {})
     if not isinstance(given, dict):
         # The value is not shown, because it may contain a secret.
         raise ConfigurationError(f'settings in the extra of {source} must be an object, such as {{"threads": 2}}.')
     settings |= {name: value for name, value in given.items() if not is_blank(value)}
-    may_install = bool(settings.get("autoinstall_known_extensions"))
     return DuckdbOptions(settings, tuple(dict.fromkeys(extensions)), may_install, source)

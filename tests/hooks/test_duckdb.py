@@ -65,6 +65,11 @@ def test_extensions_are_loaded_in_order_and_once(value: Any) -> None:
     assert options.settings == {"allow_community_extensions": False}
 
 
+def test_only_its_own_field_allows_the_download_of_extensions() -> None:
+    extra = {"extensions": ["httpfs"], "settings": {"autoinstall_known_extensions": "false"}}
+    assert not parse_duckdb(connection(host=HOST, extra=extra))[1].may_install
+
+
 def test_extensions_may_be_downloaded_if_the_connection_says_so() -> None:
     extra = {"extensions": ["h3"], "autoinstall_extensions": True, "allow_community_extensions": True}
     _, options = parse_duckdb(connection(host=HOST, extra=extra))
