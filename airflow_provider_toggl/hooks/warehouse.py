@@ -21,6 +21,7 @@ from airflow_provider_toggl.core.arguments import (
     required,
 )
 from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.load.engines.duckdb.options import NO_OPTIONS, DuckdbOptions
 from airflow_provider_toggl.hooks import mysql, settings, telemetry
 from airflow_provider_toggl.hooks.connections import (
     POSTGRES_TYPES,
@@ -31,8 +32,10 @@ from airflow_provider_toggl.hooks.connections import (
     split_host,
     with_fields,
 )
+from airflow_provider_toggl.hooks.duckdb import parse_duckdb
 from airflow_provider_toggl.hooks.hosts import check_local_file
 from airflow_provider_toggl.hooks.libpq import build_dsn
+from airflow_provider_toggl.hooks.refused import check_type
 from airflow_provider_toggl.hooks.toggl import DataFrameType, to_data_frame
 
 if TYPE_CHECKING:
@@ -118,7 +121,8 @@ def build_warehouse(conn_id: str, schema: str, lock_timeout: float) -> Warehouse
         raise
     type_ = str(connection.conn_type)
     if type_ == "duckdb":
-        return _build_duckdb(_duckdb_path(connection), schema, lock_timeout)
+        path, options = parse_duckdb(connection)
+        return _build_duckdb(path, schema, lock_timeout, options)
     if type_ in POSTGRES_TYPES:
         return _build_postgres(connection, schema, lock_timeout)
     if type_ in _TABLE_STORES:
@@ -129,10 +133,10 @@ def build_warehouse(conn_id: str, schema: str, lock_timeout: float) -> Warehouse
 # Engines are imported where they are built: they load DuckDB or pyarrow, and importing an operator must not.
 
 
-def _build_duckdb(path: Path, schema: str, lock_timeout: float) -> Warehouse:
+def _build_duckdb(path: Path, schema: str, lock_timeout: float, options: DuckdbOptions = NO_OPTIONS) -> Warehouse:
     from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse  # noqa: PLC0415 - see above
 
-    return build_duckdb_warehouse(path, schema=schema, lock_timeout=lock_timeout)
+    return build_duckdb_warehouse(path, schema=schema, lock_timeout=lock_timeout, options=options)
 
 
 def _build_postgres(connection: Connection, schema: str, lock_timeout: float) -> Warehouse:
@@ -157,6 +161,7 @@ def _build_table_store(connection: Connection, schema: str, lock_timeout: float)
 
 
 def _build_dbapi(connection: Connection, schema: str, lock_timeout: float) -> Warehouse:
+    check_type(connection)
     from airflow_provider_toggl.core.load.engines.dbapi.ansi import AnsiEngine  # noqa: PLC0415 - see above
     from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApi  # noqa: PLC0415 - see above
     from airflow_provider_toggl.core.load.engines.dbapi.mysql import MysqlEngine  # noqa: PLC0415 - see above
@@ -247,16 +252,6 @@ def _hook_of(connection: Connection) -> Any:
     # The hook would read it again, without the fields that were changed here.
     hook.get_connection = lambda conn_id: connection if conn_id == name else look_up(conn_id)
     return hook
-
-
-def _duckdb_path(connection: Connection) -> Path:
-    """Return the file of a DuckDB connection. Airflow's DuckDB provider takes a password for MotherDuck's token."""
-    if connection.password:
-        raise ConfigurationError(
-            f"Connection {connection.conn_id!r} has a password, so it is one to MotherDuck, which cannot be "
-            "loaded into: remove the password and put the path of a DuckDB file into its host."
-        )
-    return database_file(connection, "DuckDB", suffixes=(".duckdb", ".db"))
 
 
 def read_df(
