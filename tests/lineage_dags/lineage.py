@@ -24,10 +24,13 @@ with DAG(dag_id="lineage", schedule=None, params={"schema": "time"}) as lineage:
         task_id="fail", stream="tags", schema=schema, toggl_conn_id="toggl_broken", workspace_id=WORKSPACE
     )
 
+    # --8<-- [start:read]
     @task
     def read() -> int:
         """Return the number of entries and tags, which it reads from the warehouse and from Toggl."""
         entries = read_df("select * from time_entry_facts", schema="time", df_type="arrow")
         return len(entries) + sum(map(len, TogglHook().tags()))
+
+    # --8<-- [end:read]
 
     load >> drain >> read() >> fail
