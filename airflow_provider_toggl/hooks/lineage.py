@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Naming = Callable[["Connection", str, str], DatasetName | None]
 
 _CONTEXT: Any = BaseHook()
-"""Stands for the hook where a function reports: the collector tells reports apart by their hook."""
+"""Stands for the hook where a function reports: the collector distinguishes reports by their hook."""
 
 
 def name_table(connection: Connection, schema: str, table: str) -> DatasetName | None:
@@ -103,7 +103,7 @@ def name_bigquery_table(connection: Connection, schema: str, table: str) -> Data
 def name_iceberg_table(connection: Connection, schema: str, table: str) -> DatasetName | None:
     """Return the bucket and folder of a table below its warehouse, or its catalog and ``<schema>.<table>``.
 
-    A catalog that is told a name in place of a location has locations of its own.
+    A catalog that gets a name in place of a location chooses the locations itself.
     """
     place = urlsplit(str(_given_extra(connection).get("warehouse") or ""))
     if place.scheme == "file" or (not place.scheme and place.path.startswith("/")):

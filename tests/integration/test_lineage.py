@@ -45,7 +45,7 @@ def counts(event: dict[str, Any]) -> dict[str, int]:
     return {table: facet["rowCount"] for table, facet in found.items() if facet}
 
 
-def test_a_run_tells_what_each_task_reads_and_writes(
+def test_a_run_reports_what_each_task_reads_and_writes(
     sandbox: Callable[..., SandboxProcess], airflow: AirflowHome, tmp_path: Path
 ) -> None:
     toggl = sandbox("--entries", "60", "--seed", "3")
