@@ -101,24 +101,22 @@ def name_bigquery_table(connection: Connection, schema: str, table: str) -> Data
 
 
 def name_iceberg_table(connection: Connection, schema: str, table: str) -> DatasetName | None:
-    """Return the bucket and folder of a table below its warehouse, or its catalog and ``<schema>.<table>``.
+    """Return the bucket and folder of a table, or the address of its catalog and ``<schema>.<table>``.
 
-    A catalog that gets a name in place of a location chooses the locations itself.
+    A REST catalog chooses locations itself. Other catalogs put tables below the location of their warehouse, as in
+    pyiceberg's ``_get_default_warehouse_location`` and ``_get_hive_style_warehouse_location``.
     """
-    place = urlsplit(str(_given_extra(connection).get("warehouse") or ""))
-    if place.scheme == "file" or (not place.scheme and place.path.startswith("/")):
-        return DatasetName("file", f"{place.path.rstrip('/')}/{schema}/{table}")
-    if place.scheme and place.hostname:
-        # OpenLineage names the bucket of S3 in one way, whatever the client calls its scheme.
-        scheme = "s3" if place.scheme in ("s3a", "s3n") else place.scheme
-        folders = [*place.path.strip("/").split("/"), schema, table]
-        return DatasetName(f"{scheme}://{place.netloc}", "/".join(filter(None, folders)))
-    catalog = urlsplit(connection.host or "")
-    if not catalog.hostname:
-        return DatasetName(f"iceberg://{connection.host}", f"{schema}.{table}") if connection.host else None
-    port = catalog.port or connection.port
-    place_of_catalog = f"{catalog.hostname}:{port}" if port else catalog.hostname
-    return DatasetName(f"{catalog.scheme}://{place_of_catalog}{catalog.path.rstrip('/')}", f"{schema}.{table}")
+    given = _given_extra(connection)
+    kind = str(given.get("type", "rest"))
+    scheme, place, path = _split_url(str(given.get("warehouse", "")))
+    if kind != "rest" and (place or path.startswith("/")):
+        folder = "/".join([path.rstrip("/"), f"{schema}.db" if kind in ("hive", "glue", "dynamodb") else schema, table])
+        if not place:
+            return DatasetName("file", folder)
+        # Clients of S3 have three names for its scheme, OpenLineage has one.
+        return DatasetName(f"{'s3' if scheme in ('s3a', 's3n') else scheme}://{place}", folder.lstrip("/"))
+    scheme, place, path = _split_url(str(connection.host or given.get("uri", "")))
+    return DatasetName(f"{scheme}://{place}{path.rstrip('/')}", f"{schema}.{table}") if place else None
 
 
 NAMINGS: Mapping[str, Naming] = {
@@ -135,6 +133,17 @@ NAMINGS: Mapping[str, Naming] = {
     "iceberg": name_iceberg_table,
 }
 """The naming of each connection type."""
+
+
+def _split_url(url: str) -> tuple[str, str, str]:
+    """Return scheme, place and path of a URL, without login and password; empty texts for what is no URL."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "", "", ""
+    # In Azure's URLs, what precedes the @ is a container.
+    place = parts.netloc if parts.scheme in ("abfs", "abfss", "wasbs") else parts.netloc.rpartition("@")[2]
+    return parts.scheme, place, parts.path if parts.scheme in ("", "file") or place else ""
 
 
 def _server(scheme: str, connection: Connection, default_port: int) -> str:

@@ -1,4 +1,4 @@
-"""What operators that load into a warehouse report to OpenLineage: what they read, which tables they write, and how much.
+"""What operators that load into a warehouse report to OpenLineage: what they read, and how much they write where.
 
 Airflow's OpenLineage provider calls the methods by their names, in the process of the task, before and after it. It
 does so with rendered templates, unless rendering them is what failed.

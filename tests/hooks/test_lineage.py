@@ -86,16 +86,28 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     ("gcpbigquery", {"extra": {"keyfile_dict": KEY}}, "bigquery", "acme.toggl.time_entries"),
     ("gcpbigquery", {"extra": {"keyfile_dict": json.dumps(KEY)}}, "bigquery", "acme.toggl.time_entries"),
-    ("iceberg", {"extra": {"warehouse": "s3a://lake/wh/"}}, "s3://lake", "wh/toggl/time_entries"),
-    ("iceberg", {"extra": {"warehouse": "gs://lake"}}, "gs://lake", "toggl/time_entries"),
-    ("iceberg", {"extra": {"warehouse": "file:///data/wh"}}, "file", "/data/wh/toggl/time_entries"),
+    ("iceberg", {"extra": {"type": "sql", "warehouse": "s3a://lake/wh/"}}, "s3://lake", "wh/toggl/time_entries"),
+    ("iceberg", {"extra": {"type": "glue", "warehouse": "s3://k:secret@lake"}}, "s3://lake", "toggl.db/time_entries"),
     (
         "iceberg",
-        {"host": "https://user:secret@catalog:8181/v1/?token=secret", "extra": {"warehouse": "prod"}},
+        {"extra": {"type": "hive", "warehouse": "abfss://box@acme.dfs.core.windows.net/wh"}},
+        "abfss://box@acme.dfs.core.windows.net",
+        "wh/toggl.db/time_entries",
+    ),
+    ("iceberg", {"extra": {"type": "sql", "warehouse": "file:///data/wh"}}, "file", "/data/wh/toggl/time_entries"),
+    (
+        "iceberg",
+        {"host": "https://user:secret@catalog:8181/v1/?token=secret", "extra": {"warehouse": "s3://lake"}},
         "https://catalog:8181/v1",
         "toggl.time_entries",
     ),
-    ("iceberg", {"host": "http://catalog", "port": 8181}, "http://catalog:8181", "toggl.time_entries"),
+    ("iceberg", {"extra": {"uri": "http://catalog:8181"}}, "http://catalog:8181", "toggl.time_entries"),
+    (
+        "iceberg",
+        {"host": "postgresql+psycopg2://etl:secret@db/catalog", "extra": {"type": "sql"}},
+        "postgresql+psycopg2://db/catalog",
+        "toggl.time_entries",
+    ),
 ]
 
 
@@ -119,6 +131,9 @@ def test_every_naming_is_tested():
         ("snowflake", {"extra": {"account": "acme-eu"}}),
         ("gcpbigquery", {"extra": {"keyfile_dict": "no JSON"}}),
         ("iceberg", {}),
+        ("iceberg", {"host": "user:secret@catalog"}),
+        ("iceberg", {"host": "http://[catalog"}),
+        ("iceberg", {"host": "sqlite:////data/catalog.db", "extra": {"type": "sql"}}),
     ],
 )
 def test_what_a_connection_does_not_say_has_no_name(conn_type: str, fields: dict[str, Any]):
