@@ -1,0 +1,188 @@
+"""Writes the pages of a stream as files, and publishes each by a manifest."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from airflow_provider_toggl.core import metrics
+from airflow_provider_toggl.core.clock import Clock, utc
+from airflow_provider_toggl.core.errors import FilesChanged, FileStorageError
+from airflow_provider_toggl.core.extract.pages import Page
+from airflow_provider_toggl.core.files.encoding import FileFormat, encode_rejected, encode_rows
+from airflow_provider_toggl.core.files.manifest import (
+    DataFile,
+    Manifest,
+    Reported,
+    Unreported,
+    encode_manifest,
+    file_name,
+    manifest_name,
+)
+from airflow_provider_toggl.core.files.reading import find_last_manifest
+from airflow_provider_toggl.core.files.storage import Storage
+from airflow_provider_toggl.core.load.decode.records import Observation, decode_page, read_texts
+from airflow_provider_toggl.core.load.values import LoadResult, Progress, Sweep
+from airflow_provider_toggl.core.sync.page_loader import log_problems
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.load.decode.records import RecordBatch
+
+PUBLISH_WITHIN = timedelta(hours=1)
+"""Files that were written longer ago are not published any more: a clean-up may have deleted them."""
+
+
+@dataclass
+class _Held:
+    """Progress of pages without rows, which the next manifest publishes: a run that finds nothing writes only one."""
+
+    page: Page | None = None
+    complete_at: datetime | None = None
+
+
+@dataclass
+class FileWriter:
+    """What a stream is pulled into, see ``PullTarget`` and ``Loader``: files of one workspace and stream.
+
+    Nothing is shared with other writers. If two write at once, only one of them can publish the next manifest.
+
+    :param attempt: the key of the task's attempt, see ``PullRequest``.
+    :param files: how many data files were published.
+    """
+
+    storage: Storage
+    stream: str
+    workspace_id: int
+    scope: str
+    file_format: FileFormat
+    clock: Clock
+    attempt: str = ""
+    files: int = 0
+    _last: Manifest | None = None
+    _held: _Held = field(default_factory=_Held)
+
+    def find_state(self, stream: str, scope: str) -> Progress | None:
+        """Return how far the stream is published."""
+        last = self._last = find_last_manifest(self.storage, stream, scope)
+        if last is None:
+            return None
+        return Progress(stream, scope, last.watermark, last.cursor, 0, last.published_at)
+
+    def release(self, *, force: bool = False) -> None:
+        """Do nothing: a writer keeps nobody from writing."""
+
+    def decode(self, page: Page) -> RecordBatch:
+        """Return the records of a page, and log its problems."""
+        batch = decode_page(page.stream, page.body, Observation(self.workspace_id, page.observed_at))
+        log_problems(batch, page.where, f"the files below {self.storage.url}/{self.stream}/_rejected")
+        return batch
+
+    def load(
+        self,
+        page: Page,
+        batch: RecordBatch,
+        sweep: Sweep | None = None,
+        *,
+        collect_days: bool = False,
+    ) -> LoadResult:
+        """Write a page's rows and rejected records, and publish them with the page's progress."""
+        metrics.PAGES.add(stream=page.stream)
+        metrics.PAGE_ROWS.add(page.rows, stream=page.stream)
+        if page.complete_at is not None:
+            self._held.complete_at = page.complete_at
+        self._held.page = page
+        if not batch.rows and not batch.rejected:
+            return LoadResult()
+        began = utc(self.clock.now())
+        files = [
+            self._write(f"{self.stream}/day={one.day}", began, self.file_format, one.data, one.rows, day=one.day)
+            for one in encode_rows(batch, read_texts(self.stream, page.body), page.observed_at, self.file_format)
+        ]
+        rejected = []
+        if batch.rejected:
+            data = encode_rejected(batch.rejected)
+            rejected = [self._write(f"{self.stream}/_rejected", began, "jsonl", data, len(batch.rejected))]
+        self._publish(page, tuple(files), tuple(rejected), began)
+        return LoadResult(rejected=len(batch.rejected))
+
+    def flush(self) -> None:
+        """Publish the progress of pages without rows, so that they are not read again."""
+        if self._held.page is not None:
+            self._publish(self._held.page, (), (), utc(self.clock.now()))
+
+    def finish(self) -> tuple[Unreported, int]:
+        """Publish what is left of a run, and record that the task reports what is published.
+
+        :return: what the task is to report: also what earlier tasks published and did not report; and the number of
+            the last manifest.
+        """
+        last = self._last
+        if last is None and self._held.page is None:
+            return Unreported(), 0
+        unreported = Unreported() if last is None else last.unreported
+        if last is not None and last.reported is not None and self.attempt and last.reported.attempt == self.attempt:
+            # An earlier try of this task ended, and Airflow may have recorded no event of it.
+            before = last.reported.what
+            unreported = before.plus(unreported.rows, unreported.days, has_more_days=unreported.has_more_days)
+        if self._held.page is not None or (last is not None and last.unreported.rows):
+            number = 1 if last is None else last.number + 1
+            done = Reported(self.attempt, unreported)
+            self._publish(self._held.page, (), (), utc(self.clock.now()), reported=done, unreported=Unreported(number))
+        return unreported, 0 if self._last is None else self._last.number
+
+    def _write(self, folder: str, began: datetime, ending: str, data: bytes, rows: int, **more: object) -> DataFile:
+        name = file_name(folder, began, uuid.uuid4().hex, ending)
+        self.storage.write(name, data)
+        return DataFile(name, rows, len(data), **more)  # type: ignore[arg-type]
+
+    def _publish(
+        self,
+        page: Page | None,
+        files: tuple[DataFile, ...],
+        rejected: tuple[DataFile, ...],
+        began: datetime,
+        *,
+        reported: Reported | None = None,
+        unreported: Unreported | None = None,
+    ) -> None:
+        last, now = self._last, utc(self.clock.now())
+        if now - began > PUBLISH_WITHIN:
+            raise FileStorageError(
+                f"The files of a page of {self.stream} were written more than an hour ago, and the task stood still "
+                "since then. They are not published, because a clean-up may have deleted them. Try again."
+            )
+        has_doubts = bool(rejected) or (last is not None and last.has_doubts)
+        if unreported is None:
+            days = [file.day for file in files if file.day is not None]
+            unreported = (last.unreported if last else Unreported()).plus(sum(file.rows for file in files), days)
+        manifest = Manifest(
+            stream=self.stream,
+            workspace_id=self.workspace_id,
+            scope=self.scope,
+            number=1 if last is None else last.number + 1,
+            id=uuid.uuid4().hex,
+            format=self.file_format,
+            observed_at=page.observed_at if page else last.observed_at if last else now,
+            published_at=now,
+            files=files,
+            rejected=rejected,
+            watermark=page.watermark if page else last.watermark if last else None,
+            cursor=page.cursor if page else last.cursor if last else "",
+            complete_at=None if has_doubts else self._held.complete_at,
+            # The last page of a list ends the doubts about it.
+            has_doubts=has_doubts and (page is None or page.share != 1.0),
+            unreported=unreported,
+            reported=reported or (last.reported if last else None),
+        )
+        name = manifest_name(self.stream, self.scope, manifest.number)
+        if not self.storage.create(name, encode_manifest(manifest)):
+            raise FilesChanged(
+                f"Another task published {name} in {self.storage.url} meanwhile. Nothing of this page was published; a "
+                "retry goes on after that manifest. Let only one task at a time write a stream: set "
+                "max_active_tis_per_dag=1 on the task, or max_active_runs=1 on the DAG."
+            )
+        self._last = replace(manifest)
+        self._held = _Held()
+        self.files += len(files)
