@@ -36,18 +36,20 @@ class EncodedFile:
 
 
 def encode_rows(
-    batch: RecordBatch, texts: Sequence[RecordText], observed_at: datetime, file_format: FileFormat
+    batch: RecordBatch, texts: Sequence[RecordText | None], observed_at: datetime, file_format: FileFormat
 ) -> list[EncodedFile]:
     """Return a file for each day of a page.
 
     The day of a time entry is the one that its ``start`` is written with, which in reports is that of the token's
     owner. All others are on the day of their observation, in UTC.
 
-    :param texts: the texts of the batch's rows, in the same order.
+    :param texts: the text of each row of the batch; None leaves the row out.
     """
     observed = observed_at.date()
     days: dict[date, list[int]] = {}
     for index, record in enumerate(texts):
+        if record is None:
+            continue
         is_entry = batch.stream == "time_entries" and record.start is not None
         day = parse_date(record.start) if is_entry else observed
         days.setdefault(day or observed, []).append(index)
@@ -56,7 +58,7 @@ def encode_rows(
         if file_format == "parquet":
             data = _to_parquet(batch.table.take(pa.array(indices)))
         else:
-            data = b"".join(_line(texts[index].text) for index in indices)
+            data = b"".join(_line(record.text) for record in map(texts.__getitem__, indices) if record is not None)
         encoded.append(EncodedFile(day, len(indices), data))
     return encoded
 

@@ -25,10 +25,12 @@ class FileSummary(PullSummary):
     """What a run did, see ``PullSummary``. What the rows changed is not known.
 
     :param files: data files that were published.
+    :param written: rows in them; fewer than ``rows``, where an earlier run published the others.
     :param manifest: number of the last manifest; 0 without one.
     """
 
     files: int = 0
+    written: int = 0
     manifest: int = 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -37,8 +39,9 @@ class FileSummary(PullSummary):
 
     def __str__(self) -> str:
         """Return it as one line of text."""
-        rows, pages = plural(self.rows, "row"), plural(self.pages, "page")
-        parts = [f"{self.stream} of workspace {self.workspace_id}: {rows} in {pages}", plural(self.files, "file")]
+        rows, pages, files = plural(self.rows, "row"), plural(self.pages, "page"), plural(self.files, "file")
+        parts = [f"{self.stream} of workspace {self.workspace_id}: {rows} in {pages}"]
+        parts.append(f"{self.written:,} written to {files}")
         parts += [f"{self.rejected:,} rejected"] if self.rejected else []
         parts += [plural(self.requests, "request")]
         parts += [f"{plural(self.deferrals, 'wait')} for the quota"] if self.deferrals else []
@@ -73,7 +76,7 @@ class FilePull:
             attempt=request.attempt_key,
         )
         self.summary = summary or FileSummary(request.stream, request.workspace_id)
-        self._earlier = self.summary.files
+        self._earlier = self.summary.files, self.summary.written
         self._pull = Pull(session, self._writer, request, summary=self.summary, clock=clock, loader=self._writer)
         self.unreported = Unreported()
 
@@ -93,7 +96,9 @@ class FilePull:
                 self._writer.flush()
             raise
         finally:
-            self.summary.files = self._earlier + self._writer.files
+            files, written = self._earlier
+            self.summary.files = files + self._writer.files
+            self.summary.written = written + self._writer.rows
         return self.summary
 
     def estimate(self) -> Estimate:

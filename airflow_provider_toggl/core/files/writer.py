@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from airflow_provider_toggl.core.files.manifest import (
 )
 from airflow_provider_toggl.core.files.reading import find_last_manifest
 from airflow_provider_toggl.core.files.storage import Storage
-from airflow_provider_toggl.core.load.decode.records import Observation, decode_page, read_texts
+from airflow_provider_toggl.core.load.decode.records import Observation, decode_page
 from airflow_provider_toggl.core.load.values import LoadResult, Progress, Sweep
 from airflow_provider_toggl.core.sync.page_loader import log_problems
 
@@ -50,6 +50,7 @@ class FileWriter:
 
     :param attempt: the key of the task's attempt, see ``PullRequest``.
     :param files: how many data files were published.
+    :param rows: how many rows they have.
     """
 
     storage: Storage
@@ -60,6 +61,7 @@ class FileWriter:
     clock: Clock
     attempt: str = ""
     files: int = 0
+    rows: int = 0
     _last: Manifest | None = None
     _held: _Held = field(default_factory=_Held)
 
@@ -87,24 +89,26 @@ class FileWriter:
         *,
         collect_days: bool = False,
     ) -> LoadResult:
-        """Write a page's rows and rejected records, and publish them with the page's progress."""
+        """Write a page's rows and rejected records, and publish them with the page's progress.
+
+        Rows that an earlier run read are left out: a page of changes is filled up with them.
+        """
         metrics.PAGES.add(stream=page.stream)
         metrics.PAGE_ROWS.add(page.rows, stream=page.stream)
-        if page.complete_at is not None:
-            self._held.complete_at = page.complete_at
-        self._held.page = page
-        if not batch.rows and not batch.rejected:
+        files = encode_rows(batch, self._new_texts(page, batch), page.observed_at, self.file_format)
+        if not files and not batch.rejected:
+            self._held = _Held(page, page.complete_at or self._held.complete_at)
             return LoadResult()
         began = utc(self.clock.now())
-        files = [
+        written = [
             self._write(f"{self.stream}/day={one.day}", began, self.file_format, one.data, one.rows, day=one.day)
-            for one in encode_rows(batch, read_texts(self.stream, page.body), page.observed_at, self.file_format)
+            for one in files
         ]
         rejected = []
         if batch.rejected:
             data = encode_rejected(batch.rejected)
             rejected = [self._write(f"{self.stream}/_rejected", began, "jsonl", data, len(batch.rejected))]
-        self._publish(page, tuple(files), tuple(rejected), began)
+        self._publish(page, tuple(written), tuple(rejected), began)
         return LoadResult(rejected=len(batch.rejected))
 
     def flush(self) -> None:
@@ -131,6 +135,19 @@ class FileWriter:
             done = Reported(self.attempt, unreported)
             self._publish(self._held.page, (), (), utc(self.clock.now()), reported=done, unreported=Unreported(number))
         return unreported, 0 if self._last is None else self._last.number
+
+    def _new_texts(self, page: Page, batch: RecordBatch) -> list[RecordText | None]:
+        """Return the text of each row of the batch, None for one that an earlier run published."""
+        texts: list[RecordText | None] = list(read_texts(self.stream, page.body))
+        if page.known_before is None:
+            return texts
+        # Times of changes have whole seconds.
+        known_before = page.known_before.replace(microsecond=0)
+        changed = batch.table["updated_at"].to_pylist()
+        return [
+            None if moment is not None and moment < known_before else text
+            for text, moment in zip(texts, changed, strict=True)
+        ]
 
     def _write(self, folder: str, began: datetime, ending: str, data: bytes, rows: int, **more: object) -> DataFile:
         name = file_name(folder, began, uuid.uuid4().hex, ending)
@@ -170,7 +187,7 @@ class FileWriter:
             rejected=rejected,
             watermark=page.watermark if page else last.watermark if last else None,
             cursor=page.cursor if page else last.cursor if last else "",
-            complete_at=None if has_doubts else self._held.complete_at,
+            complete_at=None if has_doubts else (page and page.complete_at) or self._held.complete_at,
             # The last page of a list ends the doubts about it.
             has_doubts=has_doubts and (page is None or page.share != 1.0),
             unreported=unreported,
@@ -183,6 +200,7 @@ class FileWriter:
                 "retry goes on after that manifest. Let only one task at a time write a stream: set "
                 "max_active_tis_per_dag=1 on the task, or max_active_runs=1 on the DAG."
             )
-        self._last = replace(manifest)
+        self._last = manifest
         self._held = _Held()
         self.files += len(files)
+        self.rows += manifest.rows
