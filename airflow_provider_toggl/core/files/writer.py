@@ -23,7 +23,7 @@ from airflow_provider_toggl.core.files.manifest import (
 )
 from airflow_provider_toggl.core.files.reading import find_last_manifest
 from airflow_provider_toggl.core.files.storage import Storage
-from airflow_provider_toggl.core.load.decode.records import Observation, decode_page
+from airflow_provider_toggl.core.load.decode.records import Observation, RecordText, decode_page, read_texts
 from airflow_provider_toggl.core.load.values import LoadResult, Progress, Sweep
 from airflow_provider_toggl.core.sync.page_loader import log_problems
 
