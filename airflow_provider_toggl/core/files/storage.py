@@ -29,7 +29,9 @@ _DENIED_NAMES = {
 
 
 class Storage(Protocol):
-    """Files below one URL. Every method may wait for a network, and raises ``FileStorageError``.
+    """Files below one URL. Several threads may use it at once.
+
+    Every method may wait for a network, and raises ``FileStorageError``.
 
     Where the access is denied, or the bucket is missing, it raises ``ConfigurationError``.
     """

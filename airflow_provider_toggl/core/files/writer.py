@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.errors import FilesChanged, FileStorageError
 from airflow_provider_toggl.core.extract.pages import Page
-from airflow_provider_toggl.core.files.encoding import FileFormat, encode_rejected, encode_rows
+from airflow_provider_toggl.core.files.encoding import EncodedFile, FileFormat, encode_rejected, encode_rows
 from airflow_provider_toggl.core.files.manifest import (
     DataFile,
     Manifest,
@@ -29,6 +30,9 @@ from airflow_provider_toggl.core.sync.page_loader import log_problems
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.load.decode.records import RecordBatch
+
+WRITERS = 8
+"""So many files of a page are written at once."""
 
 PUBLISH_WITHIN = timedelta(hours=1)
 """Files that were written longer ago are not published any more: a clean-up may have deleted them."""
@@ -100,10 +104,9 @@ class FileWriter:
             self._held = _Held(page, page.complete_at or self._held.complete_at)
             return LoadResult()
         began = utc(self.clock.now())
-        written = [
-            self._write(f"{self.stream}/day={one.day}", began, self.file_format, one.data, one.rows, day=one.day)
-            for one in files
-        ]
+        # Each write waits for a disk or a network.
+        with ThreadPoolExecutor(WRITERS, "toggl-files") as threads:
+            written = list(threads.map(lambda one: self._write_rows(one, began), files))
         rejected = []
         if batch.rejected:
             data = encode_rejected(batch.rejected)
@@ -148,6 +151,10 @@ class FileWriter:
             None if moment is not None and moment < known_before else text
             for text, moment in zip(texts, changed, strict=True)
         ]
+
+    def _write_rows(self, rows: EncodedFile, began: datetime) -> DataFile:
+        folder = f"{self.stream}/day={rows.day}"
+        return self._write(folder, began, self.file_format, rows.data, rows.rows, day=rows.day)
 
     def _write(self, folder: str, began: datetime, ending: str, data: bytes, rows: int, **more: object) -> DataFile:
         name = file_name(folder, began, uuid.uuid4().hex, ending)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,12 @@ from airflow_provider_toggl.core.files.storage import LocalStorage
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 
 SEARCH = {"path": "search/time_entries$"}
+
+
+@pytest.fixture
+def workspace(build: Callable[..., Workspace]) -> Workspace:
+    """A workspace of 240 entries in 12 days, without a quota."""
+    return build(days=12)
 
 
 @pytest.fixture
@@ -56,9 +63,10 @@ def test_later_runs_write_what_changed_and_what_the_lists_lack_is_absent(
 
 
 def test_a_run_that_finds_nothing_writes_one_manifest_and_no_file(workspace: Workspace, storage: LocalStorage) -> None:
-    pull_files(workspace, storage)
+    for _ in range(2):
+        pull_files(workspace, storage)
+        workspace.toggl.advance(3600)
     before = list_manifests(storage, "time_entries")[-1]
-    workspace.toggl.advance(3600)
     summary = pull_files(workspace, storage)
     after = list_manifests(storage, "time_entries", after=before.number)
     assert (len(after), after[0].files, summary.files) == (1, (), 0)
@@ -155,8 +163,8 @@ def test_a_task_reports_what_was_published_since_the_last_report_also_by_others(
     last = run.run().manifest
     rows = sum(one.rows for one in list_manifests(storage, "time_entries"))
     assert (run.unreported.after, run.unreported.rows, run.unreported.has_more_days) == (0, rows, False)
-    assert rows == 240
-    assert len(run.unreported.days) > 20
+    assert 240 <= rows < 290
+    assert len(run.unreported.days) > 10
     # Its retry reports the same, and the next task nothing.
     again = build_pull(workspace, storage, file_format="parquet", page_size=50, run_started=started, **attempt(2))
     assert (again.run().manifest, again.unreported) == (last, run.unreported)
@@ -171,10 +179,10 @@ def test_days_of_a_fixed_range_are_read_again_and_have_manifests_of_their_own(
 ) -> None:
     pull_files(workspace, storage)
     before = list_manifests(storage, "time_entries")
-    pull_files(workspace, storage, since="2026-02-01", until="2026-02-10", incremental=False)
+    pull_files(workspace, storage, since="2026-03-01", until="2026-03-05", incremental=False)
     after = list_manifests(storage, "time_entries")
     scopes = {one.scope for one in after}
-    assert scopes == {str(workspace.id), f"{workspace.id}/2026-02-01..2026-02-10"}
+    assert scopes == {str(workspace.id), f"{workspace.id}/2026-03-01..2026-03-05"}
     assert [one for one in after if one.scope == str(workspace.id)] == before
     assert wrong_files(workspace, storage, "time_entries") == []
 
