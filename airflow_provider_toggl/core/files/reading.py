@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from airflow_provider_toggl.core.load.decode.records import RecordBatch
     from airflow_provider_toggl.core.load.warehouse import Warehouse
 
+LOAD_ROWS = 100_000
+"""About so many rows are loaded at once."""
+
 SHORTEST_AGE = timedelta(hours=2)
 """Younger files are never deleted: a task may be about to publish them."""
 
@@ -111,15 +114,20 @@ def _batches(
     from airflow_provider_toggl.core.files.encoding import decode_rows  # noqa: PLC0415 - listing files needs no pyarrow
     from airflow_provider_toggl.core.load.decode.records import Observation  # noqa: PLC0415 - as above
 
+    waiting: list[RecordBatch] = []
     for manifest in list_manifests(storage, stream, workspace_id=workspace_id):
         observation = Observation(manifest.workspace_id, manifest.observed_at)
-        batches = [
+        waiting += [
             decode_rows(stream, storage.read(file.path), manifest.format, observation) for file in manifest.files
         ]
-        sweep = None
         if manifest.complete_at is not None:
-            sweep = Sweep(manifest.workspace_id, manifest.complete_at, limit_share=1.0)
-        yield batches, sweep
+            yield waiting, Sweep(manifest.workspace_id, manifest.complete_at, limit_share=1.0)
+            waiting = []
+        elif sum(batch.rows for batch in waiting) > LOAD_ROWS:
+            yield waiting, None
+            waiting = []
+    if waiting:
+        yield waiting, None
 
 
 def _read_manifest(storage: Storage, name: str) -> Manifest:

@@ -34,11 +34,12 @@ def attempt(number: int = 1, key: str = "attempt") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_rows_and_types_of_all_streams_are_those_of_the_warehouse(
+def test_rows_and_types_are_those_of_the_warehouse(
     workspace: Workspace, storage: LocalStorage, file_format: FileFormat
 ) -> None:
-    workspace.pull_all(page_size=100)
-    for stream in STREAMS:
+    # These have columns of every type.
+    for stream in ("time_entries", "projects", "groups"):
+        workspace.pull(stream)
         pull_files(workspace, storage, stream, file_format=file_format)
         with build_duckdb_warehouse(workspace.path) as target:
             wanted = target.query(f'select * from "{stream}" order by "id"')
@@ -78,7 +79,7 @@ def test_a_run_that_finds_nothing_writes_one_manifest_and_no_file(workspace: Wor
 @pytest.mark.parametrize("error", [Died(), errors.FileStorageError("the disk is full")], ids=["died", "failed"])
 @pytest.mark.parametrize(
     ("at", "done", "published"),
-    [(("write", 3), True, 0), (("create", 1), False, 0), (("create", 1), True, 1), (("create", 2), False, 1)],
+    [(("write", 1), True, 0), (("create", 1), False, 0), (("create", 1), True, 1), (("create", 2), False, 1)],
 )
 def test_a_retry_goes_on_after_the_last_manifest_and_publishes_no_row_twice(
     workspace: Workspace, storage: LocalStorage, *, at: tuple[str, int], done: bool, published: int, error: Any
@@ -168,10 +169,12 @@ def test_a_task_reports_what_was_published_since_the_last_report_also_by_others(
     # Its retry reports the same, and the next task nothing.
     again = build_pull(workspace, storage, file_format="parquet", page_size=50, run_started=started, **attempt(2))
     assert (again.run().manifest, again.unreported) == (last, run.unreported)
-    workspace.toggl.advance(3600)
-    later = build_pull(workspace, storage, file_format="parquet", **attempt(1, "later"))
-    later.run()
-    assert (later.unreported.after, later.unreported.rows) == (last, 0)
+    for name in ("later", "still later"):
+        workspace.toggl.advance(3600)
+        later = build_pull(workspace, storage, file_format="parquet", **attempt(1, name))
+        later.run()
+    assert later.unreported.after > last
+    assert later.unreported.rows == 0
 
 
 def test_days_of_a_fixed_range_are_read_again_and_have_manifests_of_their_own(
