@@ -81,7 +81,7 @@ class TogglToFilesOperator(StreamReadingTask):
         run = FilePull(session, storage, request, self.format, summary=earlier)
         with self.skipping_without_plan():
             self.run_reading(run, session, progress)
-        self._report(run.unreported, run.summary.manifest)
+        self._report(run.unreported)
         record_load(
             self.toggl_conn_id,
             workspace_id=request.workspace_id,
@@ -97,7 +97,7 @@ class TogglToFilesOperator(StreamReadingTask):
 
         return str(FileSummary(**summary))
 
-    def _report(self, unreported: Unreported, manifest: int) -> None:
+    def _report(self, unreported: Unreported) -> None:
         """Fill in the asset event of the files, or remove the outlet where nothing was published."""
         uri = toggl_files_asset(self.path, self.stream).uri
         ours = [outlet for outlet in self.outlets or () if getattr(outlet, "uri", None) == uri]
@@ -114,6 +114,5 @@ class TogglToFilesOperator(StreamReadingTask):
                 "days": [day.isoformat() for day in unreported.days],
                 "is_complete": not unreported.has_more_days,
                 "after": unreported.after,
-                "manifest": manifest,
             }
         )

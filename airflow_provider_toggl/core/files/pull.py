@@ -11,7 +11,7 @@ from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.files.encoding import FileFormat
-from airflow_provider_toggl.core.files.manifest import Unreported
+from airflow_provider_toggl.core.files.manifest import Manifest, Unreported
 from airflow_provider_toggl.core.files.storage import Storage
 from airflow_provider_toggl.core.files.writer import FileWriter
 from airflow_provider_toggl.core.sync.pull import Pull, PullRequest, PullSummary, build_scope
@@ -26,7 +26,7 @@ class FileSummary(PullSummary):
 
     :param files: data files that were published.
     :param written: rows in them; fewer than ``rows``, where an earlier run published the others.
-    :param manifest: number of the last manifest; 0 without one.
+    :param manifest: number of the last manifest that the run published; 0 without one.
     """
 
     files: int = 0
@@ -74,9 +74,9 @@ class FilePull:
             file_format,
             clock,
             attempt=request.attempt_key,
+            on_published=self._count,
         )
         self.summary = summary or FileSummary(request.stream, request.workspace_id)
-        self._earlier = self.summary.files, self.summary.written
         self._pull = Pull(session, self._writer, request, summary=self.summary, clock=clock, loader=self._writer)
         self.unreported = Unreported()
 
@@ -89,18 +89,19 @@ class FilePull:
         """
         try:
             self._pull.run()
-            self.unreported, self.summary.manifest = self._writer.finish()
+            self.unreported = self._writer.finish()
         except TogglError:
             # The error that ended the run is the one to report.
             with suppress(TogglError):
                 self._writer.flush()
             raise
-        finally:
-            files, written = self._earlier
-            self.summary.files = files + self._writer.files
-            self.summary.written = written + self._writer.rows
         return self.summary
 
     def estimate(self) -> Estimate:
         """Return about how many requests are left in this run and how long they take. It sends no request."""
         return self._pull.estimate()
+
+    def _count(self, manifest: Manifest) -> None:
+        self.summary.files += len(manifest.files)
+        self.summary.written += manifest.rows
+        self.summary.manifest = manifest.number

@@ -112,7 +112,8 @@ def _batches(
     storage: Storage, stream: str, workspace_id: int | None
 ) -> Iterator[tuple[list[RecordBatch], Sweep | None]]:
     from airflow_provider_toggl.core.files.encoding import decode_rows  # noqa: PLC0415 - listing files needs no pyarrow
-    from airflow_provider_toggl.core.load.decode.records import Observation  # noqa: PLC0415 - as above
+    from airflow_provider_toggl.core.load.decode.columns import ARROW_SCHEMAS  # noqa: PLC0415 - as above
+    from airflow_provider_toggl.core.load.decode.records import Observation, RecordBatch  # noqa: PLC0415 - as above
 
     waiting: list[RecordBatch] = []
     for manifest in list_manifests(storage, stream, workspace_id=workspace_id):
@@ -121,7 +122,9 @@ def _batches(
             decode_rows(stream, storage.read(file.path), manifest.format, observation) for file in manifest.files
         ]
         if manifest.complete_at is not None:
-            yield waiting, Sweep(manifest.workspace_id, manifest.complete_at, limit_share=1.0)
+            # A list may be complete and empty.
+            nothing = RecordBatch(stream, ARROW_SCHEMAS[stream].empty_table())
+            yield [*waiting, nothing], Sweep(manifest.workspace_id, manifest.complete_at, limit_share=1.0)
             waiting = []
         elif sum(batch.rows for batch in waiting) > LOAD_ROWS:
             yield waiting, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -53,8 +54,7 @@ class FileWriter:
     Nothing is shared with other writers. If two write at once, only one of them can publish the next manifest.
 
     :param attempt: the key of the task's attempt, see ``PullRequest``.
-    :param files: how many data files were published.
-    :param rows: how many rows they have.
+    :param on_published: called with each manifest, once it is published.
     """
 
     storage: Storage
@@ -64,8 +64,7 @@ class FileWriter:
     file_format: FileFormat
     clock: Clock
     attempt: str = ""
-    files: int = 0
-    rows: int = 0
+    on_published: Callable[[Manifest], None] = lambda _: None
     _last: Manifest | None = None
     _held: _Held = field(default_factory=_Held)
 
@@ -119,15 +118,12 @@ class FileWriter:
         if self._held.page is not None:
             self._publish(self._held.page, (), (), utc(self.clock.now()))
 
-    def finish(self) -> tuple[Unreported, int]:
+    def finish(self) -> Unreported:
         """Publish what is left of a run, and record that the task reports what is published.
 
-        :return: what the task is to report: also what earlier tasks published and did not report; and the number of
-            the last manifest.
+        :return: what the task is to report: also what earlier tasks published and did not report.
         """
         last = self._last
-        if last is None and self._held.page is None:
-            return Unreported(), 0
         unreported = Unreported() if last is None else last.unreported
         if last is not None and last.reported is not None and self.attempt and last.reported.attempt == self.attempt:
             # An earlier try of this task ended, and Airflow may have recorded no event of it.
@@ -137,7 +133,7 @@ class FileWriter:
             number = 1 if last is None else last.number + 1
             done = Reported(self.attempt, unreported)
             self._publish(self._held.page, (), (), utc(self.clock.now()), reported=done, unreported=Unreported(number))
-        return unreported, 0 if self._last is None else self._last.number
+        return unreported
 
     def _new_texts(self, page: Page, batch: RecordBatch) -> list[RecordText | None]:
         """Return the text of each row of the batch, None for one that an earlier run published."""
@@ -209,5 +205,4 @@ class FileWriter:
             )
         self._last = manifest
         self._held = _Held()
-        self.files += len(files)
-        self.rows += manifest.rows
+        self.on_published(manifest)

@@ -1,0 +1,107 @@
+"""Files in object stores, by the libraries that Airflow uses for them, in emulators.
+
+No emulator proves what a real store does under load. What is asked of a store is only that an object appears as a
+whole, that it is created only if it does not exist, and that a listing has what was created before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support.connections import Connections, all_logs
+from support.files import Died, DyingStorage, pull_files, wrong_files
+from support.pulls import Workspace
+from support.servers.object_stores import S3_KEY, S3_SECRET, STORES, running_moto, running_store
+
+from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core.files.reading import list_manifests
+from airflow_provider_toggl.core.files.storage import ObjectStorage
+from airflow_provider_toggl.hooks.files import list_files, read_files
+from airflow_provider_toggl.sandbox.server import RunningSandbox
+from airflow_provider_toggl.transfers.toggl_to_files import TogglToFilesOperator
+
+pytestmark = pytest.mark.soak
+
+
+@pytest.fixture(params=STORES)
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStorage]:
+    """A folder in an emulated object store."""
+    with running_store(request.param, tmp_path) as (filesystem, bucket):
+        yield ObjectStorage(filesystem, f"{bucket}/folder", f"{request.param}://{bucket}/folder")
+
+
+def test_an_object_is_created_once_and_stays_as_it_was(storage: ObjectStorage) -> None:
+    assert storage.list_names("tags") == []
+    assert storage.create("tags/one.json", b"first")
+    assert storage.create("tags/one.json", b"first"), "the response to the first request may have been lost"
+    assert not storage.create("tags/one.json", b"second")
+    assert storage.read("tags/one.json") == b"first"
+    storage.write("tags/day=2026-01-01/data", b"")
+    assert storage.list_names("tags") == ["tags/day=2026-01-01/data", "tags/one.json"]
+    storage.delete(["tags/one.json", "tags/nothing"])
+    assert storage.list_names("tags") == ["tags/day=2026-01-01/data"]
+
+
+def test_of_eight_tasks_at_once_one_creates_an_object(storage: ObjectStorage) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(5):
+            won = list(threads.map(lambda one: storage.create(f"x/{number}.json", bytes([one])), range(8)))  # noqa: B023
+            assert won.count(True) == 1
+            assert storage.read(f"x/{number}.json") == bytes([won.index(True)])
+
+
+def test_what_is_published_is_the_truth_after_a_process_died(
+    build: Callable[..., Workspace], storage: ObjectStorage
+) -> None:
+    workspace = build(days=5)
+    options: dict[str, Any] = {"page_size": 50, "run_started": workspace.now(), "attempt_key": "attempt"}
+    with pytest.raises(Died):
+        pull_files(workspace, DyingStorage(storage, ("create", 2), Died()), **options)
+    pull_files(workspace, storage, **options, try_number=2)
+    assert wrong_files(workspace, storage, "time_entries") == []
+    assert sum(one.rows for one in list_manifests(storage, "time_entries")) == 240
+
+
+# -- the operator, on S3 -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bucket(connections: Connections, sandbox: RunningSandbox, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a bucket with the connection ``storage_<test>``; Airflow keeps file systems by connection."""
+    pytest.importorskip("airflow.providers.amazon", reason="apache-airflow-providers-amazon is not installed")
+    boto3 = pytest.importorskip("boto3")
+    connections.toggl(sandbox)
+    with running_moto() as url:
+        access = {"endpoint_url": url, "region_name": "eu-central-1"}
+        client = boto3.client("s3", aws_access_key_id=S3_KEY, aws_secret_access_key=S3_SECRET, **access)
+        client.create_bucket(Bucket="toggl", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        conn_id = f"storage_{abs(hash(request.node.name))}"
+        connections.set(conn_id, conn_type="aws", login=S3_KEY, password=S3_SECRET, extra=access)
+        yield f"s3://{conn_id}@toggl/raw"
+
+
+def test_a_task_writes_to_a_bucket_and_no_secret_is_logged(sandbox: RunningSandbox, bucket: str) -> None:
+    with all_logs() as lines:
+        summary = TogglToFilesOperator(task_id="write", path=bucket, stream="time_entries").execute(
+            {"dag_run": SimpleNamespace(start_date=None)}  # type: ignore[typeddict-item]
+        )
+    assert summary["written"] == 120
+    assert {url.split("/time_entries/")[0] for url in list_files(bucket, "time_entries")} == {"s3://toggl/raw"}
+    found = read_files(bucket, "time_entries")
+    assert sorted(found["id"].to_pylist()) == sorted(
+        row["id"] for row in sandbox.truth("time_entries") if not row["deleted_at"]
+    )
+    ours = [line for line in lines if line.startswith("airflow_provider_toggl")]
+    assert ours
+    assert [line for line in ours if S3_SECRET in line or sandbox.token in line] == []
+
+
+def test_a_bucket_that_does_not_exist_is_a_configuration_error(sandbox: RunningSandbox, bucket: str) -> None:
+    path = bucket.replace("@toggl/", "@another/")
+    with pytest.raises(errors.ConfigurationError, match="Check that the bucket or container exists"):
+        TogglToFilesOperator(task_id="write", path=path, stream="tags").execute({})
