@@ -6,6 +6,7 @@ whole, that it is created only if it does not exist, and that a listing has what
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -98,18 +99,20 @@ def test_what_is_published_is_the_truth_after_a_process_died(
 
 
 @pytest.fixture
-def bucket(connections: Connections, sandbox: RunningSandbox, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a bucket with the connection ``storage_<test>``; Airflow keeps file systems by connection."""
+def bucket(connections: Connections, sandbox: RunningSandbox) -> Iterator[str]:
+    """The URL of a folder with a connection of its own: Airflow keeps file systems by connection."""
     pytest.importorskip("airflow.providers.amazon", reason="apache-airflow-providers-amazon is not installed")
     boto3 = pytest.importorskip("boto3")
     connections.toggl(sandbox)
     with running_moto() as url:
         access = {"endpoint_url": url, "region_name": "eu-central-1"}
         client = boto3.client("s3", aws_access_key_id=S3_KEY, aws_secret_access_key=S3_SECRET, **access)
-        client.create_bucket(Bucket="toggl", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-        conn_id = f"storage_{abs(hash(request.node.name))}"
+        # The buckets of moto are those of the process.
+        bucket = f"b{uuid.uuid4().hex}"
+        client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        conn_id = f"storage_{bucket}"
         connections.set(conn_id, conn_type="aws", login=S3_KEY, password=S3_SECRET, extra=access)
-        yield f"s3://{conn_id}@toggl/raw"
+        yield f"s3://{conn_id}@{bucket}/raw"
 
 
 def test_a_task_writes_to_a_bucket_and_no_secret_is_logged(sandbox: RunningSandbox, bucket: str) -> None:
@@ -118,7 +121,9 @@ def test_a_task_writes_to_a_bucket_and_no_secret_is_logged(sandbox: RunningSandb
             {"dag_run": SimpleNamespace(start_date=None)}  # type: ignore[typeddict-item]
         )
     assert summary["written"] == 120
-    assert {url.split("/time_entries/")[0] for url in list_files(bucket, "time_entries")} == {"s3://toggl/raw"}
+    assert {url.split("/time_entries/")[0] for url in list_files(bucket, "time_entries")} == {
+        f"s3://{bucket.split('@')[1]}"
+    }
     found = read_files(bucket, "time_entries")
     assert sorted(found["id"].to_pylist()) == sorted(
         row["id"] for row in sandbox.truth("time_entries") if not row["deleted_at"]
@@ -129,6 +134,6 @@ def test_a_task_writes_to_a_bucket_and_no_secret_is_logged(sandbox: RunningSandb
 
 
 def test_a_bucket_that_does_not_exist_is_a_configuration_error(sandbox: RunningSandbox, bucket: str) -> None:
-    path = bucket.replace("@toggl/", "@another/")
+    path = bucket.replace("@b", "@another-")
     with pytest.raises(errors.ConfigurationError, match="Check that the bucket or container exists"):
         TogglToFilesOperator(task_id="write", path=path, stream="tags").execute({})

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from support.pulls import Workspace
+import pyarrow.parquet as pq
+from support.pulls import ShiftedClock, Workspace
 
+from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
+from airflow_provider_toggl.core.client.session import TogglSession
+from airflow_provider_toggl.core.client.transport import RequestsTransport
 from airflow_provider_toggl.core.files.encoding import FileFormat
 from airflow_provider_toggl.core.files.pull import FilePull, FileSummary
 from airflow_provider_toggl.core.files.reading import list_manifests, load_files
 from airflow_provider_toggl.core.files.storage import LocalStorage, Storage
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+from airflow_provider_toggl.core.sync.pull import PullRequest
 
 
 class Died(BaseException):
@@ -93,8 +101,6 @@ def wrong_files(workspace: Workspace, storage: Storage, *streams: str) -> list[s
 
 def published_ids(storage: LocalStorage, stream: str = "time_entries") -> list[int]:
     """Return the id of each published row, also of rows that are published several times, in order."""
-    import pyarrow.parquet as pq
-
     folder = Path(storage.url.removeprefix("file://"))
     paths = [file.path for one in list_manifests(storage, stream) for file in one.files]
     # One file is no dataset: else the folder's name would be a column.
@@ -102,31 +108,22 @@ def published_ids(storage: LocalStorage, stream: str = "time_entries") -> list[i
 
 
 def main(folder: str, url: str, token: str, workspace_id: str) -> None:
-    """Pull the time entries in a process of its own, for a test that kills it; print each page."""
-    from datetime import datetime, timezone
-
-    from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-    from airflow_provider_toggl.core.client.limits.state import RateLimitState
-    from airflow_provider_toggl.core.client.session import TogglSession
-    from airflow_provider_toggl.core.client.transport import RequestsTransport
-    from airflow_provider_toggl.core.sync.pull import PullRequest
-
-    started = datetime.fromisoformat(os.environ["RUN_STARTED"])
+    """Pull the time entries in a process of its own, for a test that kills it; print a line before each file."""
+    clock = ShiftedClock(float(os.environ["CLOCK_AHEAD"]))
     request = PullRequest(
         "time_entries",
         int(workspace_id),
-        started,
+        datetime.fromisoformat(os.environ["RUN_STARTED"]),
         page_size=20,
         attempt_key="killed",
         try_number=int(os.environ["TRY_NUMBER"]),
     )
-    session = TogglSession(RequestsTransport(url, token), RateLimitState(None, "test"), pace=Pace(200))
-    storage = _PrintingStorage(Path(folder))
-    print(FilePull(session, storage, request, "parquet").run(), datetime.now(timezone.utc), flush=True)
+    session = TogglSession(RequestsTransport(url, token, clock), RateLimitState(None, "test"), pace=Pace(200))
+    print(FilePull(session, _PrintingStorage(Path(folder)), request, "parquet", clock=clock).run(), flush=True)
 
 
 class _PrintingStorage(LocalStorage):
-    """A storage that prints a line for each call that changes it."""
+    """A storage that prints a line before each file."""
 
     def write(self, name: str, data: bytes) -> None:
         print(f"writes {name}", flush=True)
@@ -134,6 +131,4 @@ class _PrintingStorage(LocalStorage):
 
 
 if __name__ == "__main__":
-    import sys
-
     main(*sys.argv[1:])
