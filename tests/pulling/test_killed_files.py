@@ -20,8 +20,8 @@ from airflow_provider_toggl.core.files.storage import LocalStorage
 TESTS = Path(__file__).parents[1]
 
 
-def write_and_die(workspace: Workspace, folder: Path, started: str, number: int, lines: int, delay: float) -> bool:
-    """Write files in another process and kill it some time after so many lines; return whether it was killed."""
+def write_and_die(workspace: Workspace, folder: Path, started: str, number: int, rng: random.Random) -> bool:
+    """Write files in another process and kill it some time after some of its lines; return whether it was killed."""
     environment = {
         **os.environ,
         "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}",
@@ -33,11 +33,11 @@ def write_and_die(workspace: Workspace, folder: Path, started: str, number: int,
     command = [sys.executable, "-m", "support.files", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=TESTS.parent) as process:
         assert process.stdout is not None
-        for _ in range(lines):
+        for _ in range(rng.randrange(1, 6)):
             if not process.stdout.readline():
                 break
         # Not a wait for anything: it lets the kill fall anywhere.
-        time.sleep(delay)
+        time.sleep(rng.random() * 0.03)
         process.kill()
     return process.returncode == -9
 
@@ -49,8 +49,7 @@ def test_twenty_killed_tries_publish_every_row_once(workspace: Workspace, tmp_pa
     storage, started = LocalStorage(tmp_path / "files"), workspace.now()
     kills, published = 0, []
     for number in range(1, 21):
-        lines, delay = rng.randrange(1, 6), rng.random() * 0.03
-        kills += write_and_die(workspace, tmp_path / "files", started.isoformat(), number, lines, delay)
+        kills += write_and_die(workspace, tmp_path / "files", started.isoformat(), number, rng)
         published.append(len(list_manifests(storage, "time_entries")))
     assert kills >= 10, "most tries ended before they were killed"
     assert len(set(published)) > 2, "no try published anything"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from support.connections import WEBHOOK_SECRET, Connections, all_logs
+from support.repository import ROOT
 
 from airflow_provider_toggl.assets import toggl_files_asset
 from airflow_provider_toggl.core import errors
@@ -71,8 +73,8 @@ def test_a_line_is_a_record_as_toggl_sent_it(sandbox: RunningSandbox, folder: Pa
     paths = [Path(url.removeprefix("file://")) for url in list_files(folder, "tags")]
     lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
     assert sorted(line["id"] for line in lines) == live_ids(sandbox, "tags")
-    # No column keeps this field.
-    assert all("permissions" in line for line in lines), lines[0]
+    # A column has another name for it.
+    assert all("at" in line for line in lines)
     assert {path.parent.name for path in paths} == {f"day={datetime.now(timezone.utc):%Y-%m-%d}"}
 
 
@@ -157,3 +159,37 @@ def test_a_plan_without_the_stream_skips_the_task(sandbox: RunningSandbox, folde
     sandbox.fault("status", status=402, body="Tasks are a premium feature", match={"path": "/tasks$"}, times=None)
     with pytest.raises(AirflowSkipException, match=r"^tasks is not part of the workspace's plan"):
         build(folder, "tasks").execute(context())
+
+
+# -- the page about files ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def example(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The names of the page's example, whose files are in the folder."""
+    monkeypatch.setenv("TOGGL_FILES", str(folder))
+    return runpy.run_path(str(ROOT / "docs" / "examples" / "files.py"))
+
+
+def test_the_example_writes_files_and_reads_them(example: dict[str, Any], folder: Path) -> None:
+    assert example["ENTRIES"].uri == f"{folder.as_uri()}/time_entries"
+    build(folder).execute(context())
+    assert example["hours"].function() > 0
+    assert example["clean_up"].function() == []
+
+
+def test_the_query_of_the_page_finds_the_same_rows_as_the_reader(sandbox: RunningSandbox, folder: Path) -> None:
+    build(folder).execute(context())
+    sandbox.advance(3600)
+    sandbox.mutate(seed=2, n=30)
+    build(folder).execute(context())
+    with duckdb.connect() as session:
+        session.execute(f"set variable path = '{folder}'")
+        session.execute("set timezone = 'UTC'")
+        first, second = (ROOT / "docs" / "examples" / "files.sql").read_text().split(";")[:2]
+        session.execute(first)
+        found = session.sql(second).to_arrow_table()
+    wanted = read_files(folder, "time_entries")
+    assert found.num_rows >= 120
+    own = [name for name in wanted.column_names if name not in ("seen_at", "absent_at")]
+    assert found.select(own).to_pylist() == wanted.select(own).to_pylist()
