@@ -17,7 +17,7 @@ import pytest
 from support.connections import Connections, all_logs
 from support.files import Died, DyingStorage, pull_files, wrong_files
 from support.pulls import Workspace
-from support.servers.object_stores import S3_KEY, S3_SECRET, STORES, running_moto, running_store
+from support.servers.object_stores import S3_KEY, S3_SECRET, STORES, refusing_s3, running_moto, running_store
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.files.reading import list_manifests
@@ -131,6 +131,22 @@ def test_a_task_writes_to_a_bucket_and_no_secret_is_logged(sandbox: RunningSandb
     ours = [line for line in lines if line.startswith("airflow_provider_toggl")]
     assert ours
     assert [line for line in ours if S3_SECRET in line or sandbox.token in line] == []
+
+
+def test_refused_credentials_are_a_configuration_error_that_shows_none(
+    connections: Connections, sandbox: RunningSandbox
+) -> None:
+    pytest.importorskip("airflow.providers.amazon", reason="apache-airflow-providers-amazon is not installed")
+    connections.toggl(sandbox)
+    with refusing_s3() as url:
+        access = {"endpoint_url": url, "region_name": "eu-central-1"}
+        connections.set("refused", conn_type="aws", login=S3_KEY, password=S3_SECRET, extra=access)
+        with pytest.raises(
+            errors.ConfigurationError, match="Check the credentials of the storage connection"
+        ) as caught:
+            TogglToFilesOperator(task_id="write", path="s3://refused@bucket/raw", stream="tags").execute({})
+    assert S3_SECRET not in str(caught.value)
+    assert S3_KEY not in str(caught.value)
 
 
 def test_a_bucket_that_does_not_exist_is_a_configuration_error(sandbox: RunningSandbox, bucket: str) -> None:

@@ -7,7 +7,7 @@ Below the path of the files are, for each stream::
     time_entries/_manifests/7/0000000012.json                         what is published, of workspace 7
 
 The manifests of a workspace (or of a fixed range of its days) are numbered without gaps. A manifest is created in one
-step and never changes. So a file is published or not, and whoever reads manifests up to a number always gets the same.
+step and never changes. So a file is published or not, and a reader of manifests up to a number always gets the same.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Manifest:
 
     :param scope: the workspace, and the days of a fixed range.
     :param number: its place among the manifests of this scope, from 1.
-    :param id: random, which tells it from one that another task tried to create.
+    :param id: random, so that no two tasks ever create equal manifests.
     :param format: of the data files: ``parquet`` or ``jsonl``.
     :param observed_at: the moment that the rows describe, by Toggl's clock, in UTC.
     :param published_at: by the clock of the task's host, in UTC.
