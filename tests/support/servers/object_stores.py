@@ -60,7 +60,7 @@ class _Refusal(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_PUT = do_POST = do_GET
+    do_PUT = do_POST = do_GET  # noqa: N815 - the names that the base class looks for
 
     def log_message(self, *_: Any) -> None:
         """Log nothing."""
