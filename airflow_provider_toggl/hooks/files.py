@@ -14,6 +14,7 @@ from airflow_provider_toggl.core.arguments import (
     parse_seconds,
     parse_storage_url,
     parse_stream,
+    parse_text,
     parse_whole,
     required,
 )
@@ -58,13 +59,20 @@ def open_storage(path: Any, storage_conn_id: str | None = None) -> Storage:
 
 
 def list_files(
-    path: Any, stream: str, *, storage_conn_id: str | None = None, workspace_id: int | None = None, after: int = 0
+    path: Any,
+    stream: str,
+    *,
+    storage_conn_id: str | None = None,
+    workspace_id: int | None = None,
+    scope: str | None = None,
+    after: int = 0,
 ) -> list[str]:
     """Return the URLs of the published data files of a stream, oldest first, without a connection in them.
 
     :param path: as the operator's.
     :param workspace_id: only files of this workspace.
-    :param after: only files of manifests with a greater number, see the extra of the asset event.
+    :param scope: only files of this scope, see the extra of the asset event.
+    :param after: with a scope: only files of manifests with a greater number, likewise.
     :raises FileStorageError: a manifest cannot be read.
     """
     from airflow_provider_toggl.core.files.reading import list_manifests  # noqa: PLC0415 - parsing a DAG needs none of it
@@ -74,6 +82,7 @@ def list_files(
         storage,
         required(parse_stream)("stream", stream),
         workspace_id=parse_id("workspace_id", workspace_id),
+        scope=parse_text("scope", scope),
         after=parse_whole("after", after, minimum=0) or 0,
     )
     return [f"{storage.url}/{file.path}" for manifest in found for file in manifest.files]

@@ -81,7 +81,7 @@ class TogglToFilesOperator(StreamReadingTask):
         run = FilePull(session, storage, request, self.format, summary=earlier)
         with self.skipping_without_plan():
             self.run_reading(run, session, progress)
-        self._report(run.unreported)
+        self._report(run.unreported, run.scope)
         record_load(
             self.toggl_conn_id,
             workspace_id=request.workspace_id,
@@ -97,7 +97,7 @@ class TogglToFilesOperator(StreamReadingTask):
 
         return str(FileSummary(**summary))
 
-    def _report(self, unreported: Unreported) -> None:
+    def _report(self, unreported: Unreported, scope: str) -> None:
         """Fill in the asset event of the files, or remove the outlet where nothing was published."""
         uri = toggl_files_asset(self.path, self.stream).uri
         ours = [outlet for outlet in self.outlets or () if getattr(outlet, "uri", None) == uri]
@@ -113,6 +113,7 @@ class TogglToFilesOperator(StreamReadingTask):
                 "rows": unreported.rows,
                 "days": [day.isoformat() for day in unreported.days],
                 "is_complete": not unreported.has_more_days,
+                "scope": scope,
                 "after": unreported.after,
             }
         )

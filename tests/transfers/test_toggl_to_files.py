@@ -111,7 +111,8 @@ def test_the_asset_event_says_what_is_new_and_without_news_there_is_none(sandbox
     assert (first["rows"], first["after"], first["is_complete"]) == (120, 0, True)
     days = {url.split("day=")[1][:10] for url in list_files(folder, "time_entries")}
     assert set(first["days"]) == days
-    assert list_files(folder, "time_entries", after=first["after"])
+    new = {"scope": first["scope"], "after": first["after"]}
+    assert list_files(folder, "time_entries", **new) == list_files(folder, "time_entries")
 
 
 @pytest.mark.parametrize(

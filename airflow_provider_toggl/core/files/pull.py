@@ -66,11 +66,12 @@ class FilePull:
         clock: Clock | None = None,
     ) -> None:
         clock = clock or SystemClock()
+        self.scope = build_scope(request)
         self._writer = FileWriter(
             storage,
             request.stream,
             request.workspace_id,
-            build_scope(request),
+            self.scope,
             file_format,
             clock,
             attempt=request.attempt_key,

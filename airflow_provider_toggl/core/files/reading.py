@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from airflow_provider_toggl.core.load.decode.records import RecordBatch
     from airflow_provider_toggl.core.load.warehouse import Warehouse
 
+READERS = 8
+"""So many manifests are read at once."""
+
 LOAD_ROWS = 100_000
 """About so many rows are loaded at once."""
 
@@ -40,16 +44,21 @@ def find_last_manifest(storage: Storage, stream: str, scope: str) -> Manifest | 
     return _read_manifest(storage, max(names)) if names else None
 
 
-def list_manifests(storage: Storage, stream: str, *, workspace_id: int | None = None, after: int = 0) -> list[Manifest]:
+def list_manifests(
+    storage: Storage, stream: str, *, workspace_id: int | None = None, scope: str | None = None, after: int = 0
+) -> list[Manifest]:
     """Return the manifests of a stream, by scope and number.
 
     :param workspace_id: only those of this workspace.
-    :param after: only those with a greater number, for a reader that knows the others.
+    :param scope: only those of this scope: a workspace, or a fixed range of its days.
+    :param after: only those with a greater number, for a reader that knows the others of the scope.
     """
     get_stream(stream)
-    numbers = {name: manifest_number(name) for name in storage.list_names(f"{stream}/_manifests")}
+    folder = f"{stream}/_manifests" if scope is None else manifest_folder(stream, scope)
+    numbers = {name: manifest_number(name) for name in storage.list_names(folder)}
     wanted = sorted(name for name, number in numbers.items() if number is not None and number > after)
-    found = [_read_manifest(storage, name) for name in wanted]
+    with ThreadPoolExecutor(READERS, "toggl-files") as threads:
+        found = list(threads.map(lambda name: _read_manifest(storage, name), wanted))
     return [one for one in found if workspace_id is None or one.workspace_id == workspace_id]
 
 
