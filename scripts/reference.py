@@ -37,8 +37,9 @@ PACKAGE = "airflow_provider_toggl"
 ROOT = Path(__file__).resolve().parents[1]
 #: What DAG authors call besides operators, sensors, triggers and the hook.
 FUNCTIONS = {
-    f"{PACKAGE}.assets": ("toggl_asset", "toggl_events"),
+    f"{PACKAGE}.assets": ("toggl_asset", "toggl_events", "toggl_files_asset"),
     f"{PACKAGE}.hooks.warehouse": ("read_df", "open_warehouse"),
+    f"{PACKAGE}.hooks.files": ("list_files", "read_files", "remove_unpublished_files"),
     f"{PACKAGE}.hooks.days": ("find_changed_days", "compute_changed_days"),
     f"{PACKAGE}.sandbox.server": ("start_sandbox",),
 }

@@ -29,6 +29,7 @@ CORE = BASE | {
     "core.reconcile",
     "core.sync",
     "core.sync.page_loader",
+    "core.files",
     "core.operate",
 }
 
@@ -55,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.reconcile": BASE | {"core.client", "core.extract", "core.load", "core.sync.page_loader"},
     "core.sync": BASE
     | {"core.client", "core.events", "core.extract", "core.load", "core.reconcile", "core.sync.page_loader"},
+    "core.files": BASE | {"core.client", "core.extract", "core.load", "core.sync", "core.sync.page_loader"},
     "core.operate": BASE | {"core.client", "core.events", "core.webhooks", "core.load"},
     "hooks": CORE,
     "templates": {"core.arguments", "core.errors"},
