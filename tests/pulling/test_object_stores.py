@@ -26,7 +26,7 @@ from airflow_provider_toggl.hooks.files import list_files, read_files
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 from airflow_provider_toggl.transfers.toggl_to_files import TogglToFilesOperator
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.clouds]
 
 
 @pytest.fixture(params=STORES)
