@@ -69,6 +69,8 @@ class WarehouseLocation:
             return DuckdbEngine(self.where, clock=clock, **{"hold_seconds": 0, **options})
         if self.engine == "file":
             return TableStoreEngine(FileStore(Path(self.where), options.pop("schema")), **options)
+        if self.engine == "iceberg":
+            return build_iceberg(Path(self.where), options.pop("schema"), **options)
         if self.engine == "postgres":
             return PostgresEngine(self.where, **options)
         if self.engine == "sqlite":
@@ -80,6 +82,20 @@ class WarehouseLocation:
             return MysqlEngine(api, **options)
         # An engine that the package does not know, played by one that it would know by its own driver.
         return AnsiEngine(DbApi(lambda: psycopg.connect(self.where), "%s", f"unknown {self.schema}"), **options)
+
+
+def build_iceberg(folder: Path, schema: str, **options: Any) -> Engine:
+    """Return an engine of Iceberg tables in a folder, with a catalog in an SQLite file there."""
+    # Imported here: not every environment of the tests has pyiceberg.
+    from pyiceberg.catalog import load_catalog  # noqa: PLC0415 - see above
+
+    from airflow_provider_toggl.core.load.engines.iceberg.store import IcebergStore  # noqa: PLC0415 - see above
+
+    folder.mkdir(parents=True, exist_ok=True)
+    properties = {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}"}
+    return TableStoreEngine(
+        IcebergStore(lambda: load_catalog("tests", **properties), schema, f"Iceberg {folder}"), **options
+    )
 
 
 def rows(target: Warehouse, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

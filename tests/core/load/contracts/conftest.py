@@ -18,6 +18,7 @@ ENGINES = [
     pytest.param("postgres", marks=pytest.mark.xdist_group("postgres-warehouses")),
     "sqlite",
     "file",
+    "iceberg",
     pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb")),
     pytest.param("ansi", marks=pytest.mark.xdist_group("postgres-warehouses")),
 ]
