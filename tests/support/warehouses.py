@@ -34,7 +34,7 @@ from airflow_provider_toggl.core.load.engines.table_store.engine import TableSto
 from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
-TABLE_STORES = {"file"}
+TABLE_STORES = {"file", "iceberg"}
 
 DIALECTS = [DUCKDB, POSTGRES, SQLITE, MYSQL, ANSI]
 
