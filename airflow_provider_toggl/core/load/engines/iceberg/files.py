@@ -144,13 +144,13 @@ def open_dataset(table: Table, files: Sequence[LiveFile], wanted: pa.Schema) -> 
     paths = []
     for file in files:
         source = table.io.new_input(file.path)
-        system, path = _native(source)
+        system, path = native_file(source)
         paths.append(path)
     return ds.dataset(paths, schema=wanted, format="parquet", filesystem=system)
 
 
-def _native(source: Any) -> tuple[Any, str]:
-    """Return the Arrow file system and the path in it behind a pyiceberg file."""
+def native_file(source: Any) -> tuple[Any, str]:
+    """Return Arrow's file system and the path in it of a file of pyiceberg."""
     system = getattr(source, "_filesystem", None)
     if system is not None:
         return system, source._path  # noqa: SLF001 - pyiceberg has no public way to Arrow's file system

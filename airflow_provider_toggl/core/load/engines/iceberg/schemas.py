@@ -35,7 +35,7 @@ _TYPES: dict[str, IcebergType] = {
     "timestamp": TimestamptzType(),
     "date": DateType(),
 }
-_MONTHS = {"time_entries": "start", "time_entry_versions": "updated_at"}
+_MONTHS = {"time_entries": "start", "time_entry_facts": "local_date"}
 """Tables with partitions, one for each month of a column in UTC."""
 
 PROPERTIES = {
@@ -61,6 +61,39 @@ def _merge_columns() -> tuple[Column, ...]:
 ROOT_TABLE = StoredTable(ROOT, _merge_columns(), ())
 """Rows of all small tables: the table's name, and the columns of all of them."""
 
+FACTS = "time_entry_facts"
+"""The table that is a copy of the view of that name, if it is kept."""
+
+FACTS_TABLE = StoredTable(
+    FACTS,
+    tuple(
+        Column(name, type_)
+        for name, type_ in (
+            ("time_entry_id", "bigint"),
+            ("workspace_id", "bigint"),
+            ("user_id", "bigint"),
+            ("user_name", "text"),
+            ("client_id", "bigint"),
+            ("client_name", "text"),
+            ("project_id", "bigint"),
+            ("project_name", "text"),
+            ("task_id", "bigint"),
+            ("task_name", "text"),
+            ("tag_ids", "bigint_list"),
+            ("tag_names", "text_list"),
+            ("description", "text"),
+            ("billable", "boolean"),
+            ("start", "timestamp"),
+            ("stop", "timestamp"),
+            ("local_date", "date"),
+            ("hours", "double"),
+            ("amount", "double"),
+            ("currency", "text"),
+        )
+    ),
+    ("time_entry_id",),
+)
+
 ALL_TABLES: dict[str, StoredTable] = {**ROW_TABLES, ROOT: ROOT_TABLE}
 """In the order in which they are created: the one that says that all exist comes last."""
 
@@ -70,9 +103,9 @@ def build_schema(table: StoredTable) -> Schema:
     fields, element = [], 1000
     for number, column in enumerate(table.columns, start=1):
         kind = _TYPES.get(column.type, StringType())
-        if column.type == "bigint_list":
+        if column.type.endswith("_list"):
             element += 1
-            kind = ListType(element, LongType(), element_required=False)
+            kind = ListType(element, _TYPES.get(column.type.removesuffix("_list"), StringType()), element_required=False)
         is_key = (column.name,) == table.key
         fields.append(NestedField(number, column.name, kind, required=is_key))
     return Schema(*fields, identifier_field_ids=[1] if len(table.key) == 1 else [])
@@ -93,7 +126,7 @@ def build_order(table: StoredTable, schema: Schema) -> SortOrder:
 
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     """Return columns as Arrow types."""
-    texts = {"word": pa.string(), "key": pa.string()}
+    texts = {"word": pa.string(), "key": pa.string(), "text_list": pa.list_(pa.string())}
     return pa.schema([(c.name, texts.get(c.type) or COLUMN_TYPES[c.type].arrow) for c in columns])
 
 

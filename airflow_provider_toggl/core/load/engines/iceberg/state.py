@@ -53,18 +53,24 @@ class Pointers:
 
 
 def find_pointers(root: Table) -> Pointers:
-    """Return what the latest commit of this package says; another engine may have rewritten files since."""
-    snapshot = root.current_snapshot()
+    """Return what the latest commit of this package says."""
+    properties = find_properties(root, _SNAPSHOTS)
+    if not properties:
+        return Pointers()
+    pairs = json.loads(properties[_SNAPSHOTS])
+    return Pointers({name: Pointer(*pair) for name, pair in pairs.items()}, tuple(json.loads(properties[_CHANGED])))
+
+
+def find_properties(table: Table, wanted: str) -> dict[str, str]:
+    """Return the properties of the latest snapshot that has one of that name; others may have rewritten files since."""
+    snapshot = table.current_snapshot()
     while snapshot is not None:
         properties = snapshot.summary.additional_properties if snapshot.summary else {}
-        if _SNAPSHOTS in properties:
-            pairs = json.loads(properties[_SNAPSHOTS])
-            return Pointers(
-                {name: Pointer(*pair) for name, pair in pairs.items()}, tuple(json.loads(properties[_CHANGED]))
-            )
+        if wanted in properties:
+            return dict(properties)
         parent_id = snapshot.parent_snapshot_id
-        snapshot = root.metadata.snapshot_by_id(parent_id) if parent_id is not None else None
-    return Pointers()
+        snapshot = table.metadata.snapshot_by_id(parent_id) if parent_id is not None else None
+    return {}
 
 
 def split_state(rows: pa.Table) -> dict[str, pa.Table]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsEr
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
-from pyiceberg.table.update import TableUpdate
+from pyiceberg.table.update import RemoveSnapshotsUpdate, TableUpdate
 
 from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault, WarehouseError
 from airflow_provider_toggl.core.load.engines.iceberg import faults, queries
@@ -39,6 +40,7 @@ from airflow_provider_toggl.core.load.engines.iceberg.state import (
     Pointers,
     apply_change,
     find_pointers,
+    find_properties,
     join_state,
     split_state,
 )
@@ -103,9 +105,10 @@ class IcebergStore(TableStore):
         except NamespaceAlreadyExistsError:
             pass
         for stored in ALL_TABLES.values():
-            self._create_table(stored)
+            self.ensure_table(stored)
 
-    def _create_table(self, stored: StoredTable) -> None:
+    def ensure_table(self, stored: StoredTable) -> None:
+        """Create a table, or its missing columns."""
         identifier, schema = self._identify(stored.name), build_schema(stored)
         if not self._open_catalog.table_exists(identifier):
             try:
@@ -266,6 +269,67 @@ class IcebergStore(TableStore):
         # As pyiceberg's own transactions do after a commit.
         self._open_catalog._delete_old_metadata(table.io, table.metadata, response.metadata)  # noqa: SLF001 - see above
         table.metadata, table.metadata_location = response.metadata, response.metadata_location
+
+    # For maintenance, and for tables that are derived from the others
+
+    def has_table(self, name: str) -> bool:
+        """Return whether the namespace has a table."""
+        return self._open_catalog.table_exists(self._identify(name))
+
+    def load_table(self, name: str, *, again: bool = False) -> Table:
+        """Return a table.
+
+        :param again: read its metadata again.
+        """
+        return self._load(name, again=again)
+
+    def list_live_files(self, stored: StoredTable) -> list[LiveFile]:
+        """Return the data files that belong to the state that was read last."""
+        return self._list_files(stored)
+
+    def replace_files(self, stored: StoredTable, added: Sequence[DataFile], removed: Sequence[LiveFile]) -> None:
+        """Replace files of a table by others with the same rows.
+
+        :raises CommitConflict: another process committed since the state was read.
+        """
+        self._settle()
+        self._commit_root(self._state, {stored.name: self._stage(stored, added, removed)})
+
+    def commit_table(
+        self,
+        stored: StoredTable,
+        added: Sequence[DataFile],
+        removed: Sequence[LiveFile],
+        properties: Mapping[str, str],
+    ) -> None:
+        """Change a table that does not belong to the state.
+
+        :param properties: are stored with the change.
+        :raises CommitConflict: another process changed it.
+        """
+        table, base = self._load(stored.name), self._load(stored.name).current_snapshot()
+        snapshot = build_snapshot(table, base, self._list_files(stored), added, removed, properties)
+        self._update(stored.name, base, make_current(table, snapshot.snapshot_id, snapshot))
+
+    def find_properties(self, name: str, wanted: str) -> dict[str, str]:
+        """Return this package's properties of the latest snapshot of a table that has one of that name."""
+        table = self._load(name, again=True)
+        properties = find_properties(table, wanted)
+        return {key: value for key, value in properties.items() if key.startswith("toggl.")}
+
+    def expire(self, name: str, before: datetime) -> int:
+        """Forget snapshots of a table that are older, are not current and belong to no state; return how many."""
+        table = self._load(name, again=True)
+        pointer = self._pointers.snapshots.get(name)
+        needed = {pointer.snapshot_id if pointer else None, *(ref.snapshot_id for ref in table.metadata.refs.values())}
+        old = [
+            one.snapshot_id
+            for one in table.metadata.snapshots
+            if one.timestamp_ms < before.timestamp() * 1000 and one.snapshot_id not in needed
+        ]
+        if old:
+            self._update(name, table.current_snapshot(), [RemoveSnapshotsUpdate(snapshot_ids=old)])
+        return len(old)
 
     # Tables, snapshots and files
 
