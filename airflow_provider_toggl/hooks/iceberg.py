@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.hooks.connections import build_wrong_type_error, get_connection
+from airflow_provider_toggl.hooks.warehouse import open_warehouse
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -95,3 +99,30 @@ def check_fields(connection: Connection) -> None:
             f"{name}: {', '.join(wrong)} in its extra must be a text: pyiceberg's properties are flat, as in "
             '{"s3.region": "eu-central-1"}.'
         )
+
+
+@contextmanager
+def open_iceberg(conn_id: str, schema: str) -> Iterator[IcebergStore]:
+    """Yield the open table store behind a connection of type ``iceberg``; its tables are created if they are missing.
+
+    Errors of pyiceberg, the catalog and the storage become those of this package.
+
+    :raises ConfigurationError: the connection is of another type, or cannot be used.
+    :raises WarehouseError: the catalog or the storage failed.
+    """
+    connection = get_connection(conn_id, parameter="warehouse_conn_id")
+    if connection.conn_type != "iceberg":
+        raise build_wrong_type_error(connection, "warehouse_conn_id", "Iceberg tables: iceberg")
+    with open_warehouse(conn_id, schema=schema):
+        # Tables are there now, and not of a later version of this package.
+        store = build_store(connection, schema)
+    try:
+        store.open()
+        yield store
+    except Exception as error:
+        translated = store.translate(error)
+        if translated is None:
+            raise
+        raise translated from None
+    finally:
+        store.close()

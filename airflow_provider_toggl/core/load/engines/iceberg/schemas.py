@@ -12,6 +12,7 @@ from pyiceberg.transforms import IdentityTransform, MonthTransform
 from pyiceberg.types import (
     BooleanType,
     DateType,
+    DecimalType,
     DoubleType,
     IcebergType,
     ListType,
@@ -34,6 +35,7 @@ _TYPES: dict[str, IcebergType] = {
     "double": DoubleType(),
     "timestamp": TimestamptzType(),
     "date": DateType(),
+    "amount": DecimalType(18, 2),
 }
 _MONTHS = {"time_entries": "start", "time_entry_facts": "local_date"}
 """Tables with partitions, one for each month of a column in UTC."""
@@ -87,7 +89,7 @@ FACTS_TABLE = StoredTable(
             ("stop", "timestamp"),
             ("local_date", "date"),
             ("hours", "double"),
-            ("amount", "double"),
+            ("amount", "amount"),
             ("currency", "text"),
         )
     ),
@@ -126,7 +128,7 @@ def build_order(table: StoredTable, schema: Schema) -> SortOrder:
 
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     """Return columns as Arrow types."""
-    texts = {"word": pa.string(), "key": pa.string(), "text_list": pa.list_(pa.string())}
+    texts = {"word": pa.string(), "key": pa.string(), "text_list": pa.list_(pa.string()), "amount": pa.decimal128(18, 2)}
     return pa.schema([(c.name, texts.get(c.type) or COLUMN_TYPES[c.type].arrow) for c in columns])
 
 

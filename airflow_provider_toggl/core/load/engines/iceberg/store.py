@@ -127,13 +127,12 @@ class IcebergStore(TableStore):
                     '"warehouse", the address of a folder or bucket, to the extra of the connection, or give the '
                     "namespace a location."
                 ) from None
-        table = self._load(stored.name, again=True)
+        table = self._open_catalog.load_table(identifier)
         missing = [field for field in schema.fields if field.name not in table.schema().column_names]
         if missing:
             with table.update_schema() as update:
                 for field in missing:
                     update.add_column(field.name, field.field_type)
-            self._load(stored.name, again=True)
 
     # Reading
 
@@ -348,8 +347,29 @@ class IcebergStore(TableStore):
 
     def _load(self, name: str, *, again: bool = False) -> Table:
         if again or name not in self._tables:
-            self._tables[name] = self._open_catalog.load_table(self._identify(name))
+            table = self._open_catalog.load_table(self._identify(name))
+            self._check_columns(table, name)
+            self._tables[name] = table
         return self._tables[name]
+
+    def _check_columns(self, table: Table, name: str) -> None:
+        """Refuse a table whose columns somebody has changed; more columns do no harm."""
+        stored = ALL_TABLES.get(name)
+        for wanted in build_schema(stored).fields if stored else ():
+            found = next((field for field in table.schema().fields if field.name == wanted.name), None)
+            if found is None:
+                problem = f"table {name!r} lacks column {wanted.name!r}; somebody removed or renamed it."
+            elif str(found.field_type) != str(wanted.field_type):
+                problem = (
+                    f"column {wanted.name!r} of table {name!r} is {found.field_type} instead of "
+                    f"{wanted.field_type}; somebody changed it."
+                )
+            else:
+                continue
+            raise WarehouseError(
+                f"{self.where}: {problem} Roll the table's schema back, or load into another schema.",
+                fault=DatabaseFault.MISSING_OBJECT,
+            )
 
     def _read_root(self) -> None:
         """Read the state if another one is current by now."""
