@@ -1,9 +1,8 @@
 """Load a Toggl workspace into DuckDB: everything at first, then the changes of each hour.
 
 Needs connection ``toggl_default`` with the API token and ``workspace_id``. Rows are loaded into the file of connection
-``duckdb_default``, or into ``$AIRFLOW_HOME/toggl/warehouse.duckdb`` if there is no such connection. To load into another
-warehouse, set the environment variable ``TOGGL_WAREHOUSE_CONN_ID`` for Airflow. To start other DAGs after a change, set
-``TOGGL_WORKSPACE_ID``.
+``duckdb_default``, or into ``$AIRFLOW_HOME/toggl/warehouse.duckdb`` if there is no such connection. The environment
+variable ``TOGGL_WAREHOUSE_CONN_ID`` names another warehouse; with ``TOGGL_WORKSPACE_ID``, changes start other DAGs.
 """
 
 from __future__ import annotations

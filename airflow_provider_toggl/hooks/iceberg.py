@@ -44,7 +44,7 @@ def build_store(connection: Connection, schema: str) -> IcebergStore:
     def connect() -> Any:
         hook = IcebergHook(str(connection.conn_id))
         # The hook would read the connection again.
-        hook.get_connection = lambda conn_id: connection
+        hook.get_connection = lambda _: connection
         try:
             return hook.catalog
         # pyiceberg raises these for properties that it cannot use and for libraries of a catalog that are missing.

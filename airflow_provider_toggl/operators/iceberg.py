@@ -18,6 +18,7 @@ from airflow_provider_toggl.core.arguments import (
     required,
 )
 from airflow_provider_toggl.core.clock import SystemClock, utc
+from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.hooks.iceberg import open_iceberg
 from airflow_provider_toggl.templates import CheckedArguments
 
@@ -104,9 +105,12 @@ class TogglIcebergMaintenanceOperator(_IcebergOperator):
                 delete_orphans=self.delete_orphans,
             ).as_dict()
         self.log.info(
-            "%d small files became %d; %d snapshots expired; %d files that nothing refers to (%d bytes) were %s.",
-            *(summary[name] for name in ("rewritten_files", "written_files", "expired_snapshots", "orphan_files")),
-            summary["orphan_bytes"],
+            "Rewritten: %s, as %d. Expired: %s. Nothing refers to %s of %s, %s.",
+            plural(summary["rewritten_files"], "small file"),
+            summary["written_files"],
+            plural(summary["expired_snapshots"], "snapshot"),
+            plural(summary["orphan_files"], "file"),
+            plural(summary["orphan_bytes"], "byte"),
             "deleted" if self.delete_orphans else "only counted",
         )
         return summary
@@ -134,5 +138,5 @@ class TogglIcebergFactsOperator(_IcebergOperator):
             from airflow_provider_toggl.core.load.engines.iceberg.facts import refresh  # noqa: PLC0415 - see above
 
             result = refresh(store)
-        self.log.info("%d months with %d rows were written.", result["months"], result["rows"])
+        self.log.info("Written: %s with %s.", plural(result["months"], "month"), plural(result["rows"], "row"))
         return result

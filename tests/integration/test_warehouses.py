@@ -83,5 +83,3 @@ def receive_edit(airflow: AirflowHome, toggl: Any) -> None:
     with SqliteEventStore(airflow.path / "toggl" / "events.sqlite") as store:
         store.prepare()
         store.append([received_event(body)])
-
-

@@ -87,9 +87,9 @@ class WarehouseLocation:
 def build_iceberg(folder: Path, schema: str, **options: Any) -> Engine:
     """Return an engine of Iceberg tables in a folder, with a catalog in an SQLite file there."""
     # Imported here: not every environment of the tests has pyiceberg.
-    from pyiceberg.catalog import load_catalog  # noqa: PLC0415 - see above
+    from pyiceberg.catalog import load_catalog
 
-    from airflow_provider_toggl.core.load.engines.iceberg.store import IcebergStore  # noqa: PLC0415 - see above
+    from airflow_provider_toggl.core.load.engines.iceberg.store import IcebergStore
 
     folder.mkdir(parents=True, exist_ok=True)
     properties = {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}"}

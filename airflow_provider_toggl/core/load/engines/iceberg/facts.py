@@ -24,7 +24,7 @@ _NAME_COLUMNS = {
     "tasks": '"id", "name"',
     "tags": '"id", "name"',
 }
-_SPAN = "select min(\"start\"), max(\"start\") from \"live_time_entries\""
+_SPAN = 'select min("start"), max("start") from "live_time_entries"'
 
 
 def refresh(store: IcebergStore) -> dict[str, Any]:

@@ -78,17 +78,17 @@ _ERRNOS = {
 _ERRNO = re.compile(r"\[errno (\d+)\]", re.IGNORECASE)
 
 _WORDS = {
-    DatabaseFault.BAD_CREDENTIALS: "The catalog or the storage refused the credentials, or they have expired. Correct "
-    "login, password or extra of the connection.",
-    DatabaseFault.MISSING_RIGHT: "A right is missing, on the catalog or on the storage. docs/warehouse-iceberg.md lists "
-    "the rights.",
+    DatabaseFault.BAD_CREDENTIALS: "The catalog or the storage refused the credentials, or they have expired. "
+    "Correct login, password or extra of the connection.",
+    DatabaseFault.MISSING_RIGHT: "A right is missing, on the catalog or on the storage. docs/warehouse-iceberg.md "
+    "lists the rights.",
     DatabaseFault.UNREACHABLE: "The catalog or the storage cannot be reached.",
-    DatabaseFault.CONNECTION_LOST: "The connection broke, so it is unknown whether the last change was stored; the next "
-    "load finds out.",
-    DatabaseFault.TOO_MANY_CONNECTIONS: "The catalog or the storage refused more requests for now. Load less often, or "
-    "raise the quota.",
-    DatabaseFault.MISSING_OBJECT: "A table, namespace or bucket is missing. Somebody removed it, or the connection names "
-    "another catalog.",
+    DatabaseFault.CONNECTION_LOST: "The connection broke, so it is unknown whether the last change was stored; "
+    "the next load finds out.",
+    DatabaseFault.TOO_MANY_CONNECTIONS: "The catalog or the storage refused more requests for now. Load less "
+    "often, or raise the quota.",
+    DatabaseFault.MISSING_OBJECT: "A table, namespace or bucket is missing. Somebody removed it, or the connection "
+    "names another catalog.",
     DatabaseFault.CORRUPT: "A file that a table needs is missing. Somebody removed files of a snapshot that still "
     "counts; roll the table back to a complete snapshot, or load into another schema.",
     DatabaseFault.LOCKED: "Another process holds a lock in the catalog.",

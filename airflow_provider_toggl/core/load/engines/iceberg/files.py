@@ -53,12 +53,12 @@ class LiveFile:
     @property
     def path(self) -> str:
         """The file's address."""
-        return self.entry.data_file.file_path
+        return str(self.entry.data_file.file_path)
 
     @property
     def rows(self) -> int:
         """The number of rows, without deletions by other engines."""
-        return self.entry.data_file.record_count
+        return int(self.entry.data_file.record_count)
 
     def may_hold(self, ordered: Sequence[Any]) -> int:
         """Return how many of some ordered keys are between its least and greatest one."""
@@ -89,7 +89,8 @@ class FileIndex:
         if known is not None:
             return known
         return [
-            _live_file(table, entry, manifest.manifest_path, stored) for entry in manifest.fetch_manifest_entry(table.io)
+            _live_file(table, entry, manifest.manifest_path, stored)
+            for entry in manifest.fetch_manifest_entry(table.io)
         ]
 
     def _with_deletes(
@@ -111,14 +112,12 @@ class FileIndex:
 def _live_file(table: Table, entry: ManifestEntry, manifest: str, stored: StoredTable) -> LiveFile:
     if not stored.key:
         return LiveFile(entry, manifest, None, None)
-    field = table.schema().find_field(stored.key[0])
-    bounds = []
-    for values in (entry.data_file.lower_bounds, entry.data_file.upper_bounds):
-        value = (values or {}).get(field.field_id)
-        # Other engines cut the bounds of texts, and only ours are used for pruning.
-        is_exact = value is not None and stored.columns[0].type == "bigint"
-        bounds.append(from_bytes(field.field_type, value) if is_exact else None)
-    return LiveFile(entry, manifest, *bounds)
+    field, data = table.schema().find_field(stored.key[0]), entry.data_file
+    low, high = ((values or {}).get(field.field_id) for values in (data.lower_bounds, data.upper_bounds))
+    # Other engines cut the bounds of texts.
+    if stored.columns[0].type != "bigint" or low is None or high is None:
+        return LiveFile(entry, manifest, None, None)
+    return LiveFile(entry, manifest, from_bytes(field.field_type, low), from_bytes(field.field_type, high))
 
 
 # Reading
@@ -218,7 +217,6 @@ def _write_file(
             row_group_size=_ROWS_IN_GROUP,
             store_schema=False,
         )
-        size = stream.tell()
     low, high, nulls = _measure(table, rows)
     written = DataFile.from_args(
         content=DataFileContent.DATA,
@@ -226,7 +224,7 @@ def _write_file(
         file_format=FileFormat.PARQUET,
         partition=partition,
         record_count=rows.num_rows,
-        file_size_in_bytes=size,
+        file_size_in_bytes=len(output),
         lower_bounds=low,
         upper_bounds=high,
         null_value_counts=nulls,

@@ -12,8 +12,14 @@ import pyarrow.fs as pa_fs
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
-from airflow_provider_toggl.core.load.engines.iceberg.files import MOST_ROWS, LiveFile, native_file, read_files, write_files
-from airflow_provider_toggl.core.load.engines.iceberg.schemas import ALL_TABLES, FACTS, FACTS_TABLE
+from airflow_provider_toggl.core.load.engines.iceberg.files import (
+    MOST_ROWS,
+    LiveFile,
+    native_file,
+    read_files,
+    write_files,
+)
+from airflow_provider_toggl.core.load.engines.iceberg.schemas import ALL_TABLES, FACTS
 from airflow_provider_toggl.core.load.engines.iceberg.store import IcebergStore
 from airflow_provider_toggl.core.load.engines.table_store.contract import CommitConflict
 from airflow_provider_toggl.core.load.engines.table_store.tables import ROW_TABLES, StoredTable

@@ -23,7 +23,7 @@ def run(sql: str, parameters: Sequence[Any], read: Callable[[str], Any]) -> pa.T
     :param read: returns the rows of a table as what DuckDB can query; called only for tables that the query names,
         itself or by a view.
     """
-    views = {_name_of(view): view for view in (*create_views(DUCKDB), create_changes(DUCKDB), create_history(DUCKDB))}
+    views = build_views()
     named = _find_named(sql, views)
     with duckdb.connect(":memory:") as connection:
         for name, value in SETTINGS.items():
@@ -35,6 +35,12 @@ def run(sql: str, parameters: Sequence[Any], read: Callable[[str], Any]) -> pa.T
             if name in named:
                 connection.execute(view.replace("create or replace view", "create temporary view"))
         return connection.sql(sql, params=list(parameters)).to_arrow_table()
+
+
+def build_views() -> dict[str, str]:
+    """Return the statement that creates each view, by its name."""
+    views = (*create_views(DUCKDB), create_changes(DUCKDB), create_history(DUCKDB))
+    return {_name_of(view): view for view in views}
 
 
 def _name_of(view: str) -> str:

@@ -107,7 +107,9 @@ def build_schema(table: StoredTable) -> Schema:
         kind = _TYPES.get(column.type, StringType())
         if column.type.endswith("_list"):
             element += 1
-            kind = ListType(element, _TYPES.get(column.type.removesuffix("_list"), StringType()), element_required=False)
+            kind = ListType(
+                element, _TYPES.get(column.type.removesuffix("_list"), StringType()), element_required=False
+            )
         is_key = (column.name,) == table.key
         fields.append(NestedField(number, column.name, kind, required=is_key))
     return Schema(*fields, identifier_field_ids=[1] if len(table.key) == 1 else [])
@@ -128,7 +130,12 @@ def build_order(table: StoredTable, schema: Schema) -> SortOrder:
 
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     """Return columns as Arrow types."""
-    texts = {"word": pa.string(), "key": pa.string(), "text_list": pa.list_(pa.string()), "amount": pa.decimal128(18, 2)}
+    texts = {
+        "word": pa.string(),
+        "key": pa.string(),
+        "text_list": pa.list_(pa.string()),
+        "amount": pa.decimal128(18, 2),
+    }
     return pa.schema([(c.name, texts.get(c.type) or COLUMN_TYPES[c.type].arrow) for c in columns])
 
 

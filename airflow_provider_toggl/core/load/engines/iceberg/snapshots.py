@@ -43,6 +43,7 @@ def build_snapshot(
     live: Sequence[LiveFile],
     added: Sequence[DataFile],
     removed: Sequence[LiveFile],
+    *,
     properties: Mapping[str, str],
 ) -> Snapshot:
     """Write the manifests of a snapshot; it counts when a catalog has it.
@@ -139,7 +140,7 @@ def _find_small(manifests: Sequence[ManifestFile]) -> set[str]:
 
 
 def _has_live_files(manifest: ManifestFile) -> bool:
-    return manifest.has_added_files() or manifest.has_existing_files()
+    return bool(manifest.has_added_files() or manifest.has_existing_files())
 
 
 def _entry(

@@ -88,7 +88,9 @@ def join_state(tables: Mapping[str, pa.Table]) -> pa.Table:
     parts = []
     for name, rows in tables.items():
         columns = [
-            rows[column.name].cast(column.type) if column.name in rows.column_names else pa.nulls(len(rows), column.type)
+            rows[column.name].cast(column.type)
+            if column.name in rows.column_names
+            else pa.nulls(len(rows), column.type)
             for column in schema
         ]
         columns[0] = pa.array([name] * len(rows), pa.string())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,13 @@ from pyiceberg.table.update import RemoveSnapshotsUpdate, TableUpdate
 
 from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault, WarehouseError
 from airflow_provider_toggl.core.load.engines.iceberg import faults, queries
-from airflow_provider_toggl.core.load.engines.iceberg.files import FileIndex, LiveFile, open_dataset, read_files, write_files
+from airflow_provider_toggl.core.load.engines.iceberg.files import (
+    FileIndex,
+    LiveFile,
+    open_dataset,
+    read_files,
+    write_files,
+)
 from airflow_provider_toggl.core.load.engines.iceberg.schemas import (
     ALL_TABLES,
     PROPERTIES,
@@ -96,14 +103,12 @@ class IcebergStore(TableStore):
 
     def exists(self) -> bool:
         """Return whether the table that is created last is there."""
-        return self._open_catalog.table_exists(self._identify(ROOT))
+        return self.has_table(ROOT)
 
     def create(self) -> None:
         """Create the namespace, and tables and columns that are missing."""
-        try:
+        with suppress(NamespaceAlreadyExistsError):
             self._open_catalog.create_namespace_if_not_exists(self._namespace)
-        except NamespaceAlreadyExistsError:
-            pass
         for stored in ALL_TABLES.values():
             self.ensure_table(stored)
 
@@ -208,7 +213,7 @@ class IcebergStore(TableStore):
     def _stage(self, stored: StoredTable, added: Sequence[DataFile], removed: Sequence[LiveFile]) -> Snapshot:
         """Add a snapshot to a table that is not current yet."""
         table, base = self._load(stored.name), self._find_snapshot(stored.name)
-        snapshot = build_snapshot(table, base, self._list_files(stored), added, removed, {})
+        snapshot = build_snapshot(table, base, self._list_files(stored), added, removed, properties={})
         before = table.metadata.last_sequence_number
         try:
             self._update(stored.name, base, add_snapshot(snapshot))
@@ -225,7 +230,7 @@ class IcebergStore(TableStore):
         pointers = self._pointers.advance(staged)
         live = self._list_files(ROOT_TABLE)
         added = list(write_files(root, join_state(state), ROOT_TABLE))
-        snapshot = build_snapshot(root, base, live, added, live, pointers.as_properties())
+        snapshot = build_snapshot(root, base, live, added, live, properties=pointers.as_properties())
         self._update(ROOT, base, make_current(root, snapshot.snapshot_id, snapshot))
         self._state, self._pointers, self._is_settled = dict(state), pointers, not staged
         self._revision = snapshot.sequence_number
@@ -273,7 +278,7 @@ class IcebergStore(TableStore):
 
     def has_table(self, name: str) -> bool:
         """Return whether the namespace has a table."""
-        return self._open_catalog.table_exists(self._identify(name))
+        return bool(self._open_catalog.table_exists(self._identify(name)))
 
     def load_table(self, name: str, *, again: bool = False) -> Table:
         """Return a table.
@@ -307,7 +312,7 @@ class IcebergStore(TableStore):
         :raises CommitConflict: another process changed it.
         """
         table, base = self._load(stored.name), self._load(stored.name).current_snapshot()
-        snapshot = build_snapshot(table, base, self._list_files(stored), added, removed, properties)
+        snapshot = build_snapshot(table, base, self._list_files(stored), added, removed, properties=properties)
         self._update(stored.name, base, make_current(table, snapshot.snapshot_id, snapshot))
 
     def find_properties(self, name: str, wanted: str) -> dict[str, str]:
@@ -398,8 +403,8 @@ class IcebergStore(TableStore):
         if wanted is None:
             if current is None or (current.sequence_number or 0) < pointer.sequence_number:
                 raise WarehouseError(
-                    f"{self.where}: the last load's snapshot of table {name!r} was removed before it became current, so "
-                    "its rows are lost. Load from the beginning into another schema, and expire only snapshots that "
+                    f"{self.where}: the last load's snapshot of table {name!r} was removed before it became current, "
+                    "so its rows are lost. Load from the beginning into another schema, and expire only snapshots that "
                     "are days old.",
                     fault=DatabaseFault.CORRUPT,
                 )
