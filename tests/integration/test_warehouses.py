@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -12,6 +13,7 @@ import pytest
 import requests
 from support.airflow_home import AirflowHome, connect_sandbox
 from support.repository import ROOT
+from support.servers.moto import MotoServer
 from support.truth import differences
 from support.webhook_events import received_event, webhook_body
 
@@ -20,7 +22,7 @@ from airflow_provider_toggl.hooks.warehouse import open_warehouse
 
 pytestmark = [pytest.mark.airflow, pytest.mark.newest, pytest.mark.timeout(600)]
 
-Connect = Callable[[Path], dict[str, Any]]
+Connect = Callable[..., dict[str, Any]]
 
 
 def iceberg_on_disk(folder: Path) -> dict[str, Any]:
@@ -29,8 +31,16 @@ def iceberg_on_disk(folder: Path) -> dict[str, Any]:
     return {"conn_type": "iceberg", "extra": catalog}
 
 
-# Each returns the fields of a connection to an empty warehouse, or skips.
-WAREHOUSES = [pytest.param(iceberg_on_disk, id="iceberg")]
+def iceberg_in_s3(folder: Path, moto: MotoServer) -> dict[str, Any]:
+    fields = iceberg_on_disk(folder)
+    return fields | {"extra": fields["extra"] | moto.properties("integration")}
+
+
+# Each returns the fields of a connection to an empty warehouse, or skips. Further parameters are fixtures.
+WAREHOUSES = [
+    pytest.param(iceberg_on_disk, id="iceberg"),
+    pytest.param(iceberg_in_s3, id="iceberg in s3", marks=pytest.mark.soak),
+]
 
 
 @pytest.fixture
@@ -41,14 +51,15 @@ def airflow(tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("connect", WAREHOUSES)
 def test_the_example_dags_load_what_toggl_has(
-    sandbox, airflow: AirflowHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connect: Connect
+    request: pytest.FixtureRequest, sandbox, airflow: AirflowHome, tmp_path: Path, connect: Connect
 ):
-    fields = connect(tmp_path)
+    needed = list(inspect.signature(connect).parameters)[1:]
+    fields = connect(tmp_path, *map(request.getfixturevalue, needed))
     toggl = sandbox("--entries", "600", "--seed", "5", "--plan", "starter")
     unused = connect_sandbox(airflow, toggl)
     airflow.set_connection("warehouse", fields)
     airflow.env |= {"TOGGL_WAREHOUSE_CONN_ID": "warehouse", "TOGGL_WORKSPACE_ID": str(toggl.workspace_id)}
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields))
+    request.getfixturevalue("monkeypatch").setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields))
 
     def read(sql: str) -> list[dict[str, Any]]:
         with open_warehouse("warehouse", schema="toggl") as target:

@@ -65,7 +65,7 @@ def test_files_that_a_running_load_may_need_are_never_deleted(argument: str) -> 
 def test_a_connection_of_another_type_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fields = {"conn_type": "duckdb", "host": str(tmp_path / "w.duckdb")}
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(fields))
-    with pytest.raises(ConfigurationError, match="'other'.*iceberg"):
+    with pytest.raises(ConfigurationError, match=r"'other'.*iceberg"):
         run(TogglIcebergFactsOperator(task_id="facts", warehouse_conn_id="other"))
 
 

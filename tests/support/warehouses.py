@@ -70,7 +70,7 @@ class WarehouseLocation:
         if self.engine == "file":
             return TableStoreEngine(FileStore(Path(self.where), options.pop("schema")), **options)
         if self.engine == "iceberg":
-            return build_iceberg(Path(self.where), options.pop("schema"), **options)
+            return build_iceberg(self.where, options.pop("schema"), **options)
         if self.engine == "postgres":
             return PostgresEngine(self.where, **options)
         if self.engine == "sqlite":
@@ -84,18 +84,23 @@ class WarehouseLocation:
         return AnsiEngine(DbApi(lambda: psycopg.connect(self.where), "%s", f"unknown {self.schema}"), **options)
 
 
-def build_iceberg(folder: Path, schema: str, **options: Any) -> Engine:
-    """Return an engine of Iceberg tables in a folder, with a catalog in an SQLite file there."""
+def build_iceberg(where: str, schema: str, **options: Any) -> Engine:
+    """Return an engine of Iceberg tables.
+
+    :param where: a folder with a catalog in an SQLite file; after ``#``, pyiceberg's properties of another storage than
+        that folder.
+    """
     # Imported here: not every environment of the tests has pyiceberg.
     from pyiceberg.catalog import load_catalog
 
     from airflow_provider_toggl.core.load.engines.iceberg.store import IcebergStore
 
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, _, other = where.partition("#")
+    Path(folder).mkdir(parents=True, exist_ok=True)
     properties = {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}"}
-    return TableStoreEngine(
-        IcebergStore(lambda: load_catalog("tests", **properties), schema, f"Iceberg {folder}"), **options
-    )
+    properties |= json.loads(other or "{}")
+    store = IcebergStore(lambda: load_catalog("tests", **properties), schema, f"Iceberg {folder}")
+    return TableStoreEngine(store, **options)
 
 
 def rows(target: Warehouse, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

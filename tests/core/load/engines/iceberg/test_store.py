@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from support.servers.moto import MotoServer, running_moto
 from support.toggl_rows import NOON, at, entries
 from support.warehouses import WarehouseLocation, loading, rows
 
@@ -247,3 +249,64 @@ def test_rows_read_by_key_are_those_with_the_keys(opened: Any) -> None:
     _, store, _ = opened
     found = store.read_rows(ROW_TABLES["time_entries"], pa.array([5, 99, 100, 101, -3], pa.int64()))
     assert sorted(found["id"].to_pylist()) == [5, 99, 100]
+
+
+# Other storages, catalogs and readers
+
+
+@pytest.mark.soak
+def test_a_glue_catalog_keeps_the_same_promises(moto: MotoServer, tmp_path: Path) -> None:
+    pytest.importorskip("boto3")
+    properties = json.dumps({**moto.properties(tmp_path.name), "type": "glue"})
+    place = WarehouseLocation("iceberg", f"{tmp_path}#{properties}", f"glue_{tmp_path.name}"[:40].lower())
+    with place.open() as one, place.open() as other:
+        one.load([entries(*range(1, 101))], progress(1))
+        other.load([entries(*range(51, 151), seconds=5)], progress(2))
+        one.load([entries(*range(140, 161), seconds=9)], progress(3))
+        assert rows(other, COUNT)[0][:2] == (160, 160)
+        assert cursor(other) == "3"
+
+
+@pytest.mark.soak
+def test_a_storage_that_disappears_is_an_error_and_the_load_is_stored_by_its_repetition(tmp_path: Path) -> None:
+    with running_moto() as server:
+        storage = json.dumps({**server.properties("gone"), "s3.connect-timeout": "1", "s3.request-timeout": "1"})
+        target = WarehouseLocation("iceberg", f"{tmp_path}#{storage}").open()
+        target.load([entries(1)], progress(1))
+    with pytest.raises(WarehouseError) as error:
+        target.load([entries(2)], progress(2))
+    assert error.value.fault is DatabaseFault.UNREACHABLE
+    target.close()
+
+
+@pytest.mark.soak
+def test_polars_reads_what_was_stored(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Polars reads the files by itself; only its plan is pyiceberg's.
+    monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")
+    polars = pytest.importorskip("polars")
+    _, store, target = opened
+    target.load([entries(*range(51, 151), seconds=5, tag_ids=[3, 4])], progress(2))
+    expected = target.query('select * from "time_entries" order by "id"')
+    table = store.load_table("time_entries", again=True)
+    found = polars.scan_iceberg(table).sort("id").collect().to_arrow()
+    assert found.select(expected.column_names).to_pylist() == expected.to_pylist()
+
+
+@pytest.mark.soak
+def test_sail_reads_what_was_stored(opened: Any, tmp_path: Path) -> None:
+    """Sail is an engine in Rust with Spark's API, with code of its own for Iceberg."""
+    spark = pytest.importorskip("pysail.spark")
+    sql = pytest.importorskip("pyspark.sql")
+    _, _, target = opened
+    target.load([entries(*range(51, 151), seconds=5, tag_ids=[3, 4])], progress(2))
+    server = spark.SparkConnectServer()
+    server.start()
+    try:
+        session = sql.SparkSession.builder.remote(f"sc://localhost:{server.listening_address[1]}").getOrCreate()
+        frame = session.read.format("iceberg").load(str(tmp_path / "toggl" / "time_entries"))
+        read = sorted((row["id"], row["duration"], list(row["tag_ids"])) for row in frame.collect())
+    finally:
+        server.stop()
+    assert read == [
+        tuple(row) for row in rows(target, 'select "id", "duration", "tag_ids" from "time_entries" order by 1')
+    ]
