@@ -28,11 +28,15 @@ OF_AN_EXTRA = {
     "airflow_provider_toggl.core.databases.postgres_schema": "psycopg",
     "airflow_provider_toggl.core.databases.postgres_server": "psycopg",
     "airflow_provider_toggl.core.events.postgres.engine": "psycopg",
+    **{
+        f"airflow_provider_toggl.core.load.engines.iceberg.{name}": "pyiceberg"
+        for name in ("facts", "files", "maintenance", "schemas", "snapshots", "state", "store")
+    },
     "airflow_provider_toggl.core.load.engines.postgres.engine": "psycopg",
 }
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 LOCKS = ("airflow-newest", "airflow-oldest")
-EXTRAS = "mysql,polars,postgres,report,sandbox,sqlite"
+EXTRAS = "iceberg,mysql,polars,postgres,report,sandbox,sqlite"
 
 OPEN_WAREHOUSE = """
 from airflow_provider_toggl.hooks.warehouse import open_warehouse

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -292,21 +294,36 @@ def test_polars_reads_what_was_stored(opened: Any, monkeypatch: pytest.MonkeyPat
     assert found.select(expected.column_names).to_pylist() == expected.to_pylist()
 
 
+SAIL = """
+import json, os, sys
+from pysail.spark import SparkConnectServer
+from pyspark.sql import SparkSession
+server = SparkConnectServer()
+server.start()
+session = SparkSession.builder.remote(f"sc://localhost:{server.listening_address[1]}").getOrCreate()
+rows = session.read.format("iceberg").load(sys.argv[1]).select("id", "duration", "tag_ids").toArrow().to_pylist()
+print(json.dumps(sorted(list(row.values()) for row in rows)), flush=True)
+os._exit(0)  # stopping the server waits for the session
+"""
+
+
 @pytest.mark.soak
 def test_sail_reads_what_was_stored(opened: Any, tmp_path: Path) -> None:
     """Sail is an engine in Rust with Spark's API, with code of its own for Iceberg."""
-    spark = pytest.importorskip("pysail.spark")
-    sql = pytest.importorskip("pyspark.sql")
+    for package in ("pysail", "pyspark", "grpc"):
+        pytest.importorskip(package)
     _, _, target = opened
     target.load([entries(*range(51, 151), seconds=5, tag_ids=[3, 4])], progress(2))
-    server = spark.SparkConnectServer()
-    server.start()
-    try:
-        session = sql.SparkSession.builder.remote(f"sc://localhost:{server.listening_address[1]}").getOrCreate()
-        frame = session.read.format("iceberg").load(str(tmp_path / "toggl" / "time_entries"))
-        read = sorted((row["id"], row["duration"], list(row["tag_ids"])) for row in frame.collect())
-    finally:
-        server.stop()
-    assert read == [
-        tuple(row) for row in rows(target, 'select "id", "duration", "tag_ids" from "time_entries" order by 1')
-    ]
+    folder = tmp_path / "toggl" / "time_entries"
+    script = tmp_path / "read.py"
+    script.write_text(SAIL)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(script), str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    wanted = rows(target, 'select "id", "duration", "tag_ids" from "time_entries" order by "id"')
+    assert [tuple(row) for row in json.loads(done.stdout)] == wanted
