@@ -176,7 +176,12 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": _named("hooks.toggl"),
         "operators": _named(
-            "operators.subscriptions", "operators.events", "operators.request", "operators.entries", "operators.catalog"
+            "operators.subscriptions",
+            "operators.events",
+            "operators.request",
+            "operators.entries",
+            "operators.catalog",
+            "operators.iceberg",
         ),
         "sensors": _named("sensors.events"),
         "triggers": _named("triggers.events", "triggers.waiting"),

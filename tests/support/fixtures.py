@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from support.pulls import Workspace
     from support.sandboxes import HostedSandbox, SandboxHost
     from support.servers.mariadb import MariadbServer
+    from support.servers.moto import MotoServer
     from support.servers.postgres import PostgresServer
 
     from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
@@ -140,6 +141,17 @@ def mariadb() -> Iterator[MariadbServer]:
     if find_mariadb() is None:
         pytest.skip("MariaDB is not installed")
     with running_mariadb() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[MotoServer]:
+    """An S3 and Glue of moto for all tests of a test process; each uses a folder of its own."""
+    from support.servers.moto import is_installed, running_moto
+
+    if not is_installed():
+        pytest.skip("moto[s3,server] is not installed")
+    with running_moto() as server:
         yield server
 
 

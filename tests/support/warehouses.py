@@ -34,7 +34,7 @@ from airflow_provider_toggl.core.load.engines.table_store.engine import TableSto
 from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
-TABLE_STORES = {"file"}
+TABLE_STORES = {"file", "iceberg"}
 
 DIALECTS = [DUCKDB, POSTGRES, SQLITE, MYSQL, ANSI]
 
@@ -69,6 +69,8 @@ class WarehouseLocation:
             return DuckdbEngine(self.where, clock=clock, **{"hold_seconds": 0, **options})
         if self.engine == "file":
             return TableStoreEngine(FileStore(Path(self.where), options.pop("schema")), **options)
+        if self.engine == "iceberg":
+            return build_iceberg(self.where, options.pop("schema"), **options)
         if self.engine == "postgres":
             return PostgresEngine(self.where, **options)
         if self.engine == "sqlite":
@@ -80,6 +82,25 @@ class WarehouseLocation:
             return MysqlEngine(api, **options)
         # An engine that the package does not know, played by one that it would know by its own driver.
         return AnsiEngine(DbApi(lambda: psycopg.connect(self.where), "%s", f"unknown {self.schema}"), **options)
+
+
+def build_iceberg(where: str, schema: str, **options: Any) -> Engine:
+    """Return an engine of Iceberg tables.
+
+    :param where: a folder with a catalog in an SQLite file; after ``#``, pyiceberg's properties of another storage than
+        that folder.
+    """
+    # Imported here: not every environment of the tests has pyiceberg.
+    from pyiceberg.catalog import load_catalog
+
+    from airflow_provider_toggl.core.load.engines.iceberg.store import IcebergStore
+
+    folder, _, other = where.partition("#")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    properties = {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}"}
+    properties |= json.loads(other or "{}")
+    store = IcebergStore(lambda: load_catalog("tests", **properties), schema, f"Iceberg {folder}")
+    return TableStoreEngine(store, **options)
 
 
 def rows(target: Warehouse, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

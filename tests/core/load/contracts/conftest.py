@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ ENGINES = [
     pytest.param("postgres", marks=pytest.mark.xdist_group("postgres-warehouses")),
     "sqlite",
     "file",
+    "iceberg",
+    pytest.param("iceberg in s3", marks=pytest.mark.soak),
     pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb")),
     pytest.param("ansi", marks=pytest.mark.xdist_group("postgres-warehouses")),
 ]
@@ -30,6 +33,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> WarehouseLocation:
         return WarehouseLocation("mysql", str(request.getfixturevalue("mariadb").port), f"toggl_{next(numbers)}")
     if request.param in ("postgres", "ansi"):
         return WarehouseLocation(request.param, request.getfixturevalue("postgres").dsn, f"toggl_{next(numbers)}")
+    if request.param.startswith("iceberg"):
+        pytest.importorskip("pyiceberg")
+    if request.param == "iceberg in s3":
+        storage = json.dumps(request.getfixturevalue("moto").properties(tmp_path.name))
+        return WarehouseLocation("iceberg", f"{tmp_path}#{storage}")
     return WarehouseLocation(request.param, str(tmp_path / f"warehouse.{request.param}"))
 
 
