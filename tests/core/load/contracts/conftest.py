@@ -14,13 +14,15 @@ from airflow_provider_toggl.core.load.warehouse import Warehouse
 numbers = itertools.count(1)
 
 # Each server is started by one process of the test run, see tests/core/load/conftest.py.
+CLOUDS = (pytest.mark.soak, pytest.mark.clouds)
+
 ENGINES = [
     "duckdb",
     pytest.param("postgres", marks=pytest.mark.xdist_group("postgres-warehouses")),
     "sqlite",
     "file",
     "iceberg",
-    pytest.param("iceberg in s3", marks=pytest.mark.soak),
+    pytest.param("iceberg in s3", marks=CLOUDS),
     pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb")),
     pytest.param("ansi", marks=pytest.mark.xdist_group("postgres-warehouses")),
 ]
