@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_toggl.core.arguments import parse_id, parse_text, parse_whole, required
+from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.load.merging.changed_days import (
     ChangedDays,
     DayOffset,

@@ -31,9 +31,9 @@ from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.task_context import find_task
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.core.load.engines.contract import Session
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
+    from airflow_provider_toggl.core.load.engines.contract import Session
     from airflow_provider_toggl.core.load.merging.changes import Changes
     from airflow_provider_toggl.core.load.warehouse import Warehouse
 

@@ -34,6 +34,8 @@ from airflow_provider_toggl.core.load.engines.table_store.engine import TableSto
 from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
+TABLE_STORES = {"file"}
+
 DIALECTS = [DUCKDB, POSTGRES, SQLITE, MYSQL, ANSI]
 
 
@@ -47,6 +49,11 @@ class WarehouseLocation:
     engine: str
     where: str
     schema: str = "toggl"
+
+    @property
+    def is_table_store(self) -> bool:
+        """Whether its engine only keeps tables, see ``core/load/engines/table_store``."""
+        return self.engine in TABLE_STORES
 
     def open(self, *, clock: Clock | None = None, **options: Any) -> Warehouse:
         """Return the warehouse; it lets others write after each call.

@@ -83,7 +83,6 @@ class Warehouse(AbstractContextManager["Warehouse"]):
                 return
 
         def store(session: Session) -> None:
-            session.fetch_workspace("time_entries", None)
             before = changed_days.find_fact_days(session)
             if session.dialect.has_zones:
                 self._engine.check_zone(timezone)
@@ -295,7 +294,7 @@ class Warehouse(AbstractContextManager["Warehouse"]):
     def _migrate(self) -> None:
         try:
             with self._engine.transaction(writing=True) as session:
-                if not self._engine.has_tables():
+                if not self._engine.has_tables() or self._engine.has_current_tables:
                     self._engine.make_schema()
                 migrations.apply_migrations(session, self._find_version(), utc(self._clock.now()))
                 self._engine.check_schema()

@@ -36,6 +36,8 @@ class Session(ABC):
     """
 
     dialect: Dialect
+    has_current_tables = False
+    """Whether ``make_schema`` brings tables to the current version, so that migrations only record it."""
     row_limit: int | None = None
     """Bytes that a statement with the values of one row may have, None without a limit; known when it is open."""
 
@@ -60,10 +62,10 @@ class Session(ABC):
         """Return the result of a query of all that was stored before this transaction, as :meth:`table` does."""
         return self.table(sql, parameters)
 
-    def fetch_keys(self, table: str, keys: Sequence[Any]) -> None:
+    def fetch_keys(self, table: str, keys: Sequence[Any]) -> None:  # noqa: B027 - most engines find all rows
         """Let statements find the stored rows with some keys; nothing to do where they find all rows."""
 
-    def fetch_workspace(self, table: str, workspace_id: int | None) -> None:
+    def fetch_workspace(self, table: str, workspace_id: int | None) -> None:  # noqa: B027 - most engines find all rows
         """Let statements find the stored rows of a workspace, or of all; nothing to do where they find all rows."""
 
     def has_stored(self, table: TableSchema, keys: Sequence[int]) -> bool:

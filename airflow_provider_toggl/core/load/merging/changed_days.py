@@ -141,6 +141,7 @@ def find_days(session: Session, since: int = 0, workspace_id: int | None = None)
 
 def find_fact_days(session: Session) -> set[tuple[int, date]]:
     """Return every workspace and day that has facts."""
+    session.fetch_workspace("time_entries", None)
     rows = session.run(STATEMENTS["list_fact_days"], [EARLIEST, LATEST])
     return {(int(workspace_id), as_day(day)) for workspace_id, day in rows}
 

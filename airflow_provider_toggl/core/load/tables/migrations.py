@@ -135,6 +135,10 @@ def apply_migrations(session: Session, version: int, now: datetime) -> None:
 
     :param version: their version, 0 if there are none.
     """
+    if version and session.has_current_tables:
+        for number in range(version + 1, len(MIGRATIONS) + 1):
+            session.run(STATEMENTS["insert_version"], [number, now])
+        return
     if version:
         for number in range(version + 1, len(MIGRATIONS) + 1):
             apply_migration(session, number, now)

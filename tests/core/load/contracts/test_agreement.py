@@ -28,6 +28,7 @@ def targets(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     places = [
         WarehouseLocation("duckdb", str(folder / "w.duckdb")),
         WarehouseLocation("sqlite", str(folder / "w.sqlite")),
+        WarehouseLocation("file", str(folder / "w.file")),
         WarehouseLocation("postgres", request.getfixturevalue("postgres").dsn, "agreement"),
     ]
     if find_mariadb() is not None:
@@ -42,6 +43,7 @@ def targets(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def load_afresh(target: Warehouse, groups: Iterable[list[RecordBatch]]) -> list[dict[str, Any]]:
     with target.transaction() as session:
+        session.fetch_workspace("time_entries", None)
         session.run('delete from "time_entries"')
     for group in groups:
         target.load(group)

@@ -35,6 +35,13 @@ BESIDE = {
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def has_keys(place: WarehouseLocation) -> None:
+    """Skip stores that only keep tables: they have keys of their own kind, or none."""
+    if place.is_table_store:
+        pytest.skip("keys are the store's own matter")
+
+
 def keyed(place: WarehouseLocation, target: Warehouse) -> set[str]:
     return {name for (name,) in rows(target, _KEYS[place.engine])}
 

@@ -124,6 +124,7 @@ def test_entries_that_earlier_versions_loaded_at_the_ends_of_the_calendar_stop_n
         zero = "0001-01-01T00:00:00.000000Z" if place.engine == "sqlite" else "0001-01-01 00:00:00"
         last = "9999-12-31T23:59:59.000000Z" if place.engine == "sqlite" else "9999-12-31 23:59:59"
         with target.transaction() as session:
+            session.fetch_workspace("time_entries", None)
             session.run(f'update "time_entries" set "start" = \'{zero}\' where "id" = 1')
             session.run(f'update "time_entries" set "start" = \'{last}\' where "id" = 2')
         for zone in (*ZONES, ZONES[0]):

@@ -64,11 +64,14 @@ def test_the_version_is_found_without_creating_anything(place: WarehouseLocation
         assert another.last_runs() == [("tags", at(90)), ("time_entries", at(60))]
 
 
-def test_a_tried_write_leaves_nothing(target: Warehouse) -> None:
+def test_a_tried_write_leaves_no_row(place: WarehouseLocation, target: Warehouse) -> None:
     target.prepare()
     before = rows(target, 'select "key" from "settings"')
     target.try_write()
-    assert rows(target, 'select "key" from "settings"') == before
+    # A store that keeps tables only proves by a setting of its own that it can be written.
+    there = rows(target, """select "key" from "settings" where "key" <> 'written'""")
+    assert there == before
+    assert place.is_table_store or rows(target, 'select "key" from "settings"') == before
 
 
 def test_the_columns_of_a_table_are_those_of_its_schema(target: Warehouse) -> None:
@@ -91,6 +94,8 @@ def test_a_warehouse_made_by_a_later_version_is_refused(place: WarehouseLocation
 def test_an_older_warehouse_gets_what_later_versions_brought(
     place: WarehouseLocation, target: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if place.is_table_store:
+        pytest.skip("its store adds what is missing, see the tests of each")
     target.load([entries(1)])
     target.close()
     more = (*MIGRATIONS, lambda _: ['alter table "time_entries" add column "mood" integer'])
@@ -441,6 +446,7 @@ def test_the_local_date_is_that_of_the_zone_on_days_of_any_length(target: Wareho
         found = rows(target, 'select "local_date" from "time_entry_facts" order by "time_entry_id"')
         assert [str(day) for (day,) in found] == [day for _, day in cases]
         with target.transaction() as session:
+            session.fetch_workspace("time_entries", None)
             session.run('delete from "time_entries"')
 
 

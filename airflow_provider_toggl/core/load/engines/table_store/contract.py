@@ -145,7 +145,7 @@ class TableStore(ABC):
     def translate(self, error: BaseException) -> WarehouseError | None:
         """Return a client library's error as one of this package, None for an error that is not the library's."""
 
-    def check_zone(self, timezone: str) -> None:
+    def check_zone(self, timezone: str) -> None:  # noqa: B027 - most stores know all zones
         """Refuse a time zone that the store's views cannot use.
 
         :raises ConfigurationError: they cannot.

@@ -43,6 +43,7 @@ class TableStoreEngine(Engine):
 
     rolls_back_writes = False
     runs_own_statements = False
+    has_current_tables = True
 
     def __init__(self, store: TableStore, *, lock_timeout: float = 300.0) -> None:
         super().__init__(store.schema, store.where, lock_timeout)
@@ -54,6 +55,7 @@ class TableStoreEngine(Engine):
         self._read_at = 0.0
         self._before: dict[str, list[pa.Table]] = {}
         self._known_keys: dict[str, pa.Array] = {}
+        self._complete: set[str] = set()
 
     # The connection
 
@@ -63,7 +65,7 @@ class TableStoreEngine(Engine):
         return self._memory is not None
 
     def exists(self) -> bool:
-        """Return True: only an open store tells whether our tables are there."""
+        """Return True: only an open store can say whether our tables are there."""
         return True
 
     def open(self) -> None:
@@ -197,13 +199,15 @@ class TableStoreEngine(Engine):
         wanted = pc.unique(pa.array(keys, pa.int64() if ROW_TABLES[table].columns[0].type == "bigint" else pa.string()))
         if table in self._known_keys:
             wanted = wanted.filter(pc.invert(pc.is_in(wanted, self._known_keys[table])))
-        if len(wanted) and self._exists:
+        if len(wanted) and self._exists and table not in self._complete:
             self._add_rows(ROW_TABLES[table], wanted, self.store.read_rows(ROW_TABLES[table], wanted))
 
     def fetch_workspace(self, table: str, workspace_id: int | None) -> None:
         """Read all stored rows of a workspace, or of all, into memory."""
-        if not self._exists:
+        if not self._exists or table in self._complete:
             return
+        if workspace_id is None:
+            self._complete.add(table)
         rows = self.store.read_workspace(ROW_TABLES[table], workspace_id)
         if table in self._known_keys:
             rows = rows.filter(pc.invert(pc.is_in(rows[KEY], self._known_keys[table])))
@@ -290,6 +294,7 @@ class TableStoreEngine(Engine):
 
     def _forget(self) -> None:
         self._before, self._known_keys = {}, {}
+        self._complete = set()
 
 
 def _none(table: StoredTable) -> pa.Array:
