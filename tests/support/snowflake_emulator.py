@@ -8,7 +8,7 @@ fakesnow runs Snowflake's SQL on DuckDB. Added here:
 - a script (``begin … end``) of one statement a line: its statements run one after another, scripts wait for each other;
 - files of a stage in a FROM clause, and ``$1:name`` for their columns;
 - uploads of several files by one PUT, and ``overwrite``;
-- formats of TO_CHAR;
+- formats of TO_CHAR, and instants that are null;
 - errors of DuckDB as errors of Snowflake, which the connector does not try again;
 - ``POST /emulator/faults`` with ``[{"pattern", "code", "message"}]``: statements that match fail, and logins do with
   the pattern ``login``;
@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import fakesnow.cursor
+import fakesnow.arrow
 import fakesnow.server
+import pyarrow as pa
 import uvicorn
 from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.transforms import stage
@@ -49,7 +50,7 @@ execute_one = FakeSnowflakeCursor.execute
 transform_one = FakeSnowflakeCursor._transform
 parse_server = fakesnow.server.parse_one
 log_in = fakesnow.server.login_request
-run_query = fakesnow.server.query_request
+struct_of = fakesnow.arrow.timestamp_to_sf_struct
 
 
 def execute(cursor: FakeSnowflakeCursor, command: str, *args: Any, **kwargs: Any) -> FakeSnowflakeCursor:
@@ -82,7 +83,6 @@ def run_script(cursor: FakeSnowflakeCursor, script: str) -> str:
     assert after[0] == "if (sqlrowcount = 0) then rollback; return 'conflict'; end if;"
     try:
         execute_statement(cursor, "begin transaction", server=True)
-        fail_as_asked(script)
         execute_statement(cursor, changes.rstrip(";"), server=True)
         if cursor.rowcount == 0:
             execute_statement(cursor, "rollback", server=True)
@@ -90,6 +90,7 @@ def run_script(cursor: FakeSnowflakeCursor, script: str) -> str:
         for line in after[1:]:
             if line.startswith("return"):
                 return line.removeprefix("return '").removesuffix("';")
+            fail_as_asked(line)
             execute_statement(cursor, line.rstrip(";"), server=True)
     except ProgrammingError as error:
         execute_statement(cursor, "rollback", server=True)
@@ -112,6 +113,12 @@ def format_text(node: Any) -> Any:
             form = form.replace(ours, theirs)
         return exp.Anonymous(this="strftime", expressions=[node.this, exp.Literal.string(form)])
     return node
+
+
+def to_struct(instants: Any) -> Any:
+    array = instants.combine_chunks() if isinstance(instants, pa.ChunkedArray) else instants
+    known = struct_of(array.fill_null(0))
+    return pa.StructArray.from_arrays(known.flatten(), fields=list(known.type), mask=array.is_null())
 
 
 def parse(sql: str) -> Any:
@@ -154,6 +161,7 @@ def main(port: int) -> None:
     FakeSnowflakeCursor.execute = execute
     FakeSnowflakeCursor._transform = transform
     fakesnow.server.parse_one = parse
+    fakesnow.arrow.timestamp_to_sf_struct = to_struct
     fakesnow.server.gcs_stage_info = local_stage
     app = fakesnow.server.app
     app.router.routes[:] = [route for route in app.router.routes if route.path != "/session/v1/login-request"]

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,10 @@ _PROGRAM = Path(__file__).parents[1] / "snowflake_emulator.py"
 
 def is_there() -> bool:
     """Return whether the emulator and the connector are installed."""
-    has_connector = subprocess.run([sys.executable, "-c", "import snowflake.connector"], capture_output=True, check=False)
-    has_server = subprocess.run([PYTHON, "-c", "import fakesnow, uvicorn"], capture_output=True, check=False)
-    return has_connector.returncode == has_server.returncode == 0
+    if find_spec("snowflake") is None or find_spec("snowflake.connector") is None:
+        return False
+    look = "import importlib.util as u, sys; sys.exit(u.find_spec('fakesnow') is None or u.find_spec('uvicorn') is None)"
+    return subprocess.run([PYTHON, "-c", look], check=False).returncode == 0
 
 
 class SnowflakeServer:

@@ -61,8 +61,9 @@ class ScriptFailed(Exception):
 
     def __init__(self, text: str) -> None:
         code, _, words = text.partition(" ")
-        super().__init__(words or text)
-        self.errno = int(code) if code.lstrip("-").isdecimal() else -1
+        has_code = code.removeprefix("-").isdecimal()
+        super().__init__(words if has_code else text)
+        self.errno = int(code) if has_code else -1
 
 
 def is_connector_error(error: BaseException) -> bool:
