@@ -12,6 +12,7 @@ OLDEST  := .venv-oldest
 BENCH   := .venv-benchmarks
 CLIENTS := .venv-clients
 PEERS   := .venv-peers
+SNOWFLAKE := .venv-snowflake
 UV_VENV := .venv-uv
 UV      := $(UV_VENV)/bin/uv
 COMPILE := $(UV) pip compile $(LOCK_ARGS) --quiet --universal --python-version 3.10 --generate-hashes \
@@ -56,8 +57,9 @@ bench: $(VENV)/.ready $(BENCH)/.ready $(PEERS)/.ready mariadb redis ## all bench
 	  $(VENV)/bin/python $$program || missed="$$missed $$program"; done; \
 	if [ -n "$$missed" ]; then echo "A limit was missed, or the program failed:$$missed" >&2; exit 1; fi; echo "Every limit holds."
 
-soak: $(VENV)/.ready redis ## the long fault tests, in random order, SOAK_ROUNDS times (10)
+soak: $(VENV)/.ready $(SNOWFLAKE)/.ready redis ## the long fault tests, in random order, SOAK_ROUNDS times (10)
 	@for round in $$(seq $${SOAK_ROUNDS:-10}); do \
+	  TOGGL_SNOWFLAKE_PYTHON=$(CURDIR)/$(SNOWFLAKE)/bin/python \
 	  $(VENV)/bin/python -m pytest -n 2 -q -m "soak and not installs" $(PYTEST_ARGS) || exit 1; done
 
 mutants: $(VENV)/.ready ## how many faults put into core its tests notice, as JSON (MUTANTS_ARGS="--seed 2 --mutants 100")
@@ -84,9 +86,10 @@ lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upg
 	$(COMPILE) requirements/benchmarks.in -o requirements/benchmarks.txt
 	$(COMPILE) requirements/clients.in -o requirements/clients.txt
 	$(COMPILE) requirements/peers.in -o requirements/peers.txt
+	$(COMPILE) requirements/snowflake.in -o requirements/snowflake.txt
 
 clean: ## remove every environment, cache and built file
-	rm -rf .venv .venv-oldest .venv-benchmarks .venv-clients .venv-peers .venv-uv .demo .cache build dist site
+	rm -rf .venv .venv-oldest .venv-benchmarks .venv-clients .venv-peers .venv-snowflake .venv-uv .demo .cache build dist site
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 browser:
@@ -114,7 +117,7 @@ $(OLDEST)/.ready: requirements/airflow-oldest.txt pyproject.toml | $(UV)
 	@scripts/install-lock.sh $(UV) $(OLDEST) $< --with-package
 	@touch $@
 
-$(BENCH)/.ready $(CLIENTS)/.ready $(PEERS)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
+$(BENCH)/.ready $(CLIENTS)/.ready $(PEERS)/.ready $(SNOWFLAKE)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
 	@scripts/make-venv.sh $(PYTHON) $(@D)
 	@scripts/install-lock.sh $(UV) $(@D) $<
 	@touch $@
