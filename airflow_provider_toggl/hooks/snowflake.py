@@ -24,6 +24,9 @@ _PREFIX = "extra__snowflake__"
 _MOST_TAG = 2000
 """Characters that Snowflake keeps of a query tag."""
 
+NETWORK_TIMEOUT = 300
+"""Seconds for which a request to Snowflake is tried again."""
+
 # What the provider's hook reads from an extra; it ignores all others.
 _REQUIRED = ("account", "database")
 _FIELDS = frozenset(
@@ -53,10 +56,9 @@ def build_store(connection: Connection, schema: str) -> TableStore:
     :raises ConfigurationError: a field is missing, unknown or cannot be used, or the provider is not installed.
     """
     try:
+        import snowflake.connector  # noqa: PLC0415 - of an extra
         from airflow.providers.snowflake.hooks.snowflake import SnowflakeHook  # noqa: PLC0415 - of an extra
         from requests import RequestException  # noqa: PLC0415 - slow to import
-
-        import snowflake.connector  # noqa: PLC0415 - of an extra
     except ImportError as missing:
         raise ConfigurationError(
             f"Loading into Snowflake needs its provider ({missing}): pip install 'airflow-provider-toggl[snowflake]'."
@@ -70,6 +72,9 @@ def build_store(connection: Connection, schema: str) -> TableStore:
     )
     # The hook would read it again, without what was cleaned here.
     hook.get_connection = lambda *_: connection
+    # The provider has no field for it, and without it the connector asks a server that is gone for ever.
+    parameters = hook._get_conn_params  # noqa: SLF001 - see above
+    hook._get_conn_params = lambda: {**parameters(), "network_timeout": NETWORK_TIMEOUT}  # noqa: SLF001 - see above
 
     def connect() -> Any:
         try:

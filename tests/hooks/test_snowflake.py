@@ -73,14 +73,13 @@ def test_the_provider_s_hook_gets_all_fields(monkeypatch: pytest.MonkeyPatch, co
         *("toggl", PASSWORD, "TOGGL"),
         False,
     )
+    assert given["network_timeout"] == module.NETWORK_TIMEOUT
     session = given["session_parameters"]
     assert (session["QUERY_TAG"], session["STATEMENT_TIMEOUT_IN_SECONDS"]) == ("mine", 60)
     assert (session["TIMEZONE"], session["LOCK_TIMEOUT"]) == ("UTC", 300)
 
 
-def test_statements_are_tagged_with_the_task(
-    monkeypatch: pytest.MonkeyPatch, connected: list[dict[str, Any]]
-) -> None:
+def test_statements_are_tagged_with_the_task(monkeypatch: pytest.MonkeyPatch, connected: list[dict[str, Any]]) -> None:
     set_connection(monkeypatch)
     fail_to_open()
     assert json.loads(connected[0]["session_parameters"]["QUERY_TAG"]) == {"application": "airflow-provider-toggl"}

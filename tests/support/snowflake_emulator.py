@@ -30,6 +30,7 @@ import fakesnow.server
 import pyarrow as pa
 import uvicorn
 from fakesnow.cursor import FakeSnowflakeCursor
+from fakesnow.instance import FakeSnow
 from fakesnow.transforms import stage
 from snowflake.connector.errors import ProgrammingError
 from sqlglot import exp
@@ -38,7 +39,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 BEGIN = "begin\nbegin transaction;\n"
-STAGED = re.compile(r'@"?(\w+)"?/(\w+)\.parquet')
+STAGED = re.compile(r"@(\w+)/(\w+)\.parquet")
 FIELD = re.compile(r"\$1:(\w+)")
 PUT = re.compile(r"put '", re.IGNORECASE)
 FORMATS = {"YYYY": "%Y", "MM": "%m", "DD": "%d", "HH24": "%H", "MI": "%M", "SS": "%S", '"T"': "T", '"Z"': "Z"}
@@ -58,7 +59,7 @@ def execute(cursor: FakeSnowflakeCursor, command: str, *args: Any, **kwargs: Any
     if command.startswith(BEGIN):
         with one_script:
             outcome = run_script(cursor, command)
-        return execute_one(cursor, "select '" + outcome.replace("'", "''") + "' as \"anonymous block\"", server=True)
+        return execute_one(cursor, "select '" + outcome.replace("'", "''") + '\' as "anonymous block"', server=True)
     fail_as_asked(command)
     return execute_statement(cursor, command, *args, **kwargs)
 
@@ -73,6 +74,10 @@ def execute_statement(cursor: FakeSnowflakeCursor, command: str, *args: Any, **k
         )
     try:
         return execute_one(cursor, STAGED.sub(r"staged_\2", FIELD.sub(r'"\1"', command)), *args, **kwargs)
+    except ProgrammingError as error:
+        if "Binder Error" in str(error):
+            raise ProgrammingError(msg=error.raw_msg, errno=904, sqlstate="42000") from None
+        raise
     except duckdb.Error as error:
         raise ProgrammingError(msg=str(error).split("\n")[0], errno=100038, sqlstate="22018") from None
 
@@ -158,6 +163,8 @@ def local_stage(request: Request, expression: Any, data: dict[str, Any]) -> dict
 
 
 def main(port: int) -> None:
+    # A connection that names a schema does not create it.
+    fakesnow.server.shared_fs = FakeSnow(create_schema_on_connect=False)
     FakeSnowflakeCursor.execute = execute
     FakeSnowflakeCursor._transform = transform
     fakesnow.server.parse_one = parse

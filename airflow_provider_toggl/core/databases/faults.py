@@ -140,7 +140,7 @@ SNOWFLAKE = _by_code(
         DatabaseFault.LOCKED: (625,),
         DatabaseFault.CANCELED: (604, 630),
         DatabaseFault.MISSING_RIGHT: (3001, 390189),
-        DatabaseFault.MISSING_OBJECT: (606, 904, 2003, 2023, 2043),
+        DatabaseFault.MISSING_OBJECT: (606, 904, 1044, 2003, 2023, 2043),
         DatabaseFault.CORRUPT: (603,),
     }
 )

@@ -37,7 +37,9 @@ def is_there() -> bool:
     """Return whether the emulator and the connector are installed."""
     if find_spec("snowflake") is None or find_spec("snowflake.connector") is None:
         return False
-    look = "import importlib.util as u, sys; sys.exit(u.find_spec('fakesnow') is None or u.find_spec('uvicorn') is None)"
+    look = (
+        "import importlib.util as u, sys; sys.exit(u.find_spec('fakesnow') is None or u.find_spec('uvicorn') is None)"
+    )
     return subprocess.run([PYTHON, "-c", look], check=False).returncode == 0
 
 

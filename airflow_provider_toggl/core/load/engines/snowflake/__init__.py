@@ -1,1 +1,1 @@
-"""Snowflake: rows travel as Parquet files to a temporary stage, and one script of the server merges and commits them."""
+"""Snowflake: rows are uploaded as Parquet files, and one script of the server merges and commits them."""

@@ -12,12 +12,15 @@ from airflow_provider_toggl.core.load.tables.migrations import create_views
 TEXT_LIMIT = 4_194_304
 """A VARCHAR has 16 MB, and a character up to 4 bytes."""
 
-# ARRAY_AGG leaves nulls out, but a tag that is not known must keep its place in the list.
+# ARRAY_AGG leaves nulls out, but a tag that is not known must keep its place in the list. FLATTEN must not be on the
+# left of an outer join.
 _TAG_NAMES = """left join (
         select tagged."id", array_agg(coalesce(to_variant(tag."name"), parse_json('null')))
-            within group (order by place.index) as "names"
-        from "time_entries" as tagged, lateral flatten(input => tagged."tag_ids") as place
-            left join "tags" as tag on tag."id" = place.value::number(19, 0)
+            within group (order by tagged."place") as "names"
+        from (
+            select entry."id", listed.index as "place", listed.value::number(19, 0) as "tag_id"
+            from "time_entries" as entry, lateral flatten(input => entry."tag_ids") as listed
+        ) as tagged left join "tags" as tag on tag."id" = tagged."tag_id"
         group by tagged."id"
     ) as tag on tag."id" = entry."id\""""
 
@@ -41,7 +44,7 @@ SNOWFLAKE = Dialect(
         tag_names='coalesce(tag."names", iff(entry."tag_ids" is null, null, array_construct()))',
         joins=f"{ZONE_JOIN}\n    {_TAG_NAMES}",
     ),
-    instant_text="to_char({0}, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
+    instant_text='to_char({0}, \'YYYY-MM-DD"T"HH24:MI:SS"Z"\')',
     has_zones=True,
     has_named_windows=False,
     text_limit=TEXT_LIMIT,

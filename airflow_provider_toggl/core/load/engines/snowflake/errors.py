@@ -8,9 +8,6 @@ from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError, Wa
 from airflow_provider_toggl.core.load.engines.contract import CONTINUES
 
 _NO_OBJECT = (2003, 2043)
-_VALUES = range(100_000, 100_200)
-"""Errors about values, such as a time zone that does not exist."""
-
 _RIGHTS = (
     "The role needs usage on warehouse, database and schema, and create table, view and stage in the schema "
     "(docs/warehouse-snowflake.md has the statements)."
@@ -42,6 +39,7 @@ ADVICE: dict[DatabaseFault, str] = {
 ADVICE_BY_CODE: dict[int, str] = {
     606: _WAREHOUSE,
     904: _ALTERED,
+    1044: _ALTERED,
     2023: _ALTERED,
     90073: (
         "The warehouse's resource monitor has used up its credits: raise its quota, or wait for its next interval. "
@@ -76,9 +74,11 @@ def is_missing(error: BaseException) -> bool:
     return is_connector_error(error) and _code_of(error) in _NO_OBJECT
 
 
-def is_about_value(error: BaseException) -> bool:
-    """Return whether an error is about a value, not about an object, a right or the server."""
-    return _code_of(error) in _VALUES
+def is_unknown(error: BaseException) -> bool:
+    """Return whether an error is the connector's, but not one of those that this package knows."""
+    code = _code_of(error)
+    is_other = faults.find_snowflake_fault(code) is DatabaseFault.OTHER and code not in ADVICE_BY_CODE
+    return is_connector_error(error) and is_other
 
 
 def translate(where: str, error: BaseException) -> WarehouseError | None:

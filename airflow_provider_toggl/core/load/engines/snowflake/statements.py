@@ -33,9 +33,11 @@ def read_state() -> str:
     Its columns are the table's name, which is null for the revision, and the values as texts. The text of the query
     never changes, so Snowflake answers it from its result cache, without a warehouse, until somebody commits.
     """
-    parts = [_as_texts("null", COMMITS, ["cast(\"REVISION\" as varchar)"])]
-    for table in STATE_TABLES.values():
-        parts.append(_as_texts(f"'{table.name}'", name_of(table.name), [_as_text(column) for column in table.columns]))
+    parts = [_as_texts("null", COMMITS, ['cast("REVISION" as varchar)'])]
+    parts += [
+        _as_texts(f"'{table.name}'", name_of(table.name), [_as_text(column) for column in table.columns])
+        for table in STATE_TABLES.values()
+    ]
     return " union all ".join(parts)
 
 
@@ -157,7 +159,7 @@ def commit(revision: int, statements: Sequence[str]) -> str:
         "commit;",
         f"return '{COMMITTED}';",
         "exception",
-        f"when other then rollback; return '{FAILED} ' || sqlcode || ' ' || sqlerrm;",
+        f"when other then let outcome varchar := '{FAILED} ' || sqlcode || ' ' || sqlerrm; rollback; return outcome;",
         "end;",
     ]
     return "\n".join(lines)

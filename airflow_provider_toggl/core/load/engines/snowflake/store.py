@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from airflow_provider_toggl.core.databases.statements import to_format
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError
 from airflow_provider_toggl.core.load.engines.arrow_rows import build_table
+from airflow_provider_toggl.core.load.engines.dialect import quote
 from airflow_provider_toggl.core.load.engines.snowflake import dialect, errors, files, statements
 from airflow_provider_toggl.core.load.engines.table_store.contract import (
     CommitConflict,
@@ -84,7 +85,7 @@ class SnowflakeStore(TableStore):
     def exists(self) -> bool:
         """Return whether our tables are there; needs no warehouse."""
         try:
-            return bool(self._run(f"{_SHOW_TABLES} {dialect.quote(self.schema)}"))
+            return bool(self._run(f"{_SHOW_TABLES} {quote(self.schema)}"))
         except Exception as error:
             if errors.is_missing(error):
                 return False
@@ -93,11 +94,11 @@ class SnowflakeStore(TableStore):
     def create(self) -> None:
         """Create what is missing: schema, tables, columns and views; needs a warehouse for one row."""
         if not self._has_schema():
-            self._run(f"create schema if not exists {dialect.quote(self.schema)}")
-        self._run(f"use schema {dialect.quote(self.schema)}")
+            self._run(f"create schema if not exists {quote(self.schema)}")
+        self._run(f"use schema {quote(self.schema)}")
         for statement in dialect.create_tables():
             self._run(statement)
-        columns = self._run(f"{_SHOW_COLUMNS} {dialect.quote(self.schema)}")
+        columns = self._run(f"{_SHOW_COLUMNS} {quote(self.schema)}")
         # Its first and third columns, by its documentation, are the table and the column.
         for statement in dialect.add_columns(frozenset((str(row[0]), str(row[2])) for row in columns)):
             self._run(statement)
@@ -111,8 +112,8 @@ class SnowflakeStore(TableStore):
         try:
             self._run("select convert_timezone(%s, current_timestamp())", [timezone])
         except Exception as error:
-            if errors.is_connector_error(error) and errors.is_about_value(error):
-                raise ConfigurationError(f"Snowflake knows no time zone {timezone!r}.") from None
+            if errors.is_unknown(error):
+                raise ConfigurationError(f"Snowflake knows no time zone {timezone!r}: {error}") from None
             raise
 
     def _has_schema(self) -> bool:
@@ -194,13 +195,13 @@ class SnowflakeStore(TableStore):
 
     def _write(self, rows: pa.Table, name: str, folder: Path) -> str:
         """Write a file, and return how statements name it when it is uploaded."""
-        pq.write_table(rows, folder / f"{name}.parquet", compression="zstd")
+        pq.write_table(rows, folder / f"{name}.parquet")
         return f"@{self._make_stage()}/{name}.parquet"
 
     def _make_stage(self) -> str:
         """Return the session's stage; the first call creates it."""
         if not self._stage:
-            name = dialect.quote(f"TOGGL_LOAD_{secrets.token_hex(8).upper()}")
+            name = f"TOGGL_LOAD_{secrets.token_hex(8).upper()}"
             self._run(f"create temporary stage {name} file_format = (type = parquet)")
             self._stage = name
         return self._stage

@@ -57,7 +57,11 @@ def test_other_errors_are_left_alone() -> None:
     assert errors.translate("x", ValueError("no")) is None
     assert not errors.is_missing(ValueError("no"))
     assert errors.is_missing(DriverError(2043))
-    assert errors.is_about_value(DriverError(100035))
+    assert [errors.is_unknown(one) for one in (DriverError(100035), DriverError(90073), DriverError(606))] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_a_script_s_failure_without_a_code_keeps_its_text() -> None:

@@ -17,10 +17,10 @@ from support.snowflake_costs import counted, measure_loads
 from support.toggl_rows import NOON, WORKSPACE, at, decode, entries, report_row, tags
 from support.warehouses import WarehouseLocation, loading, rows
 
-from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault, WarehouseError, WarehouseReadOnly
+from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault, WarehouseError
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.load.engines.snowflake.store import MOST_LISTED_KEYS, SnowflakeStore
-from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine
+from airflow_provider_toggl.core.load.engines.table_store.engine import STATE_SECONDS, TableStoreEngine
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
 from airflow_provider_toggl.core.load.values import LoadResult, Progress, Sweep
 from airflow_provider_toggl.core.load.warehouse import Warehouse
@@ -60,7 +60,7 @@ def test_a_load_of_any_size_costs_at_most_six_statements_and_one_without_changes
     server: SnowflakeServer, schema: str
 ) -> None:
     costs = measure_loads(server.port, schema)
-    print(json.dumps(costs))
+    print(json.dumps(costs))  # noqa: T201 - for whoever runs it with -s
     few, many = costs[:3], costs[3:]
     assert [cost["statements"] for cost in few] == [
         ["select", "select", "put", "begin"],
@@ -88,37 +88,35 @@ def test_many_keys_travel_in_a_file(store: SnowflakeStore, target: Warehouse) ->
     assert target.load([tags(*ids)]).inserted == len(ids)
 
 
-@pytest.mark.parametrize(
-    ("pattern", "code", "fault", "cure"),
-    [
-        ("^create schema", 3001, DatabaseFault.MISSING_RIGHT, "create table, view and stage"),
-        ("^create table", 3001, DatabaseFault.MISSING_RIGHT, "create table, view and stage"),
-        ("^create or replace view|^\ncreate or replace view", 3001, DatabaseFault.MISSING_RIGHT, "create table, view"),
-        ("^create temporary stage", 3001, DatabaseFault.MISSING_RIGHT, "create table, view and stage"),
-        ("^select", 606, DatabaseFault.MISSING_OBJECT, "Name a warehouse"),
-        ("^put", 253003, DatabaseFault.UNREACHABLE, "storage behind Snowflake's stages"),
-        ('^insert into "TIME_ENTRIES"', 3001, DatabaseFault.MISSING_RIGHT, "create table, view and stage"),
-        ('^merge into "SYNC_STATE"', 3001, DatabaseFault.MISSING_RIGHT, "create table, view and stage"),
-        ('^merge into "SYNC_STATE"', 630, DatabaseFault.CANCELED, "STATEMENT_TIMEOUT_IN_SECONDS"),
-        ('^merge into "SYNC_STATE"', 90073, DatabaseFault.OTHER, "raise its quota"),
-        ("^commit", 625, DatabaseFault.LOCKED, "locked one of the tables"),
-    ],
-)
+_RIGHTS = (3001, DatabaseFault.MISSING_RIGHT, "create table, view and stage")
+FAULTS = [
+    ("^create schema", *_RIGHTS),
+    ("^create table", *_RIGHTS),
+    ("^\\s*create or replace view", *_RIGHTS),
+    ("^create temporary stage", *_RIGHTS),
+    ("^select", 606, DatabaseFault.MISSING_OBJECT, "Name a warehouse"),
+    ("^put", 253003, DatabaseFault.UNREACHABLE, "storage behind Snowflake's stages"),
+    ('^insert into "TIME_ENTRIES"', *_RIGHTS),
+    ('^merge into "SYNC_STATE"', *_RIGHTS),
+    ('^merge into "SYNC_STATE"', 630, DatabaseFault.CANCELED, "STATEMENT_TIMEOUT_IN_SECONDS"),
+    ('^merge into "SYNC_STATE"', 90073, DatabaseFault.OTHER, "raise its quota"),
+    ("^commit", 625, DatabaseFault.LOCKED, "locked one of the tables"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[f"{pattern} {code}" for pattern, code, _, _ in FAULTS])
 def test_a_statement_that_fails_is_a_typed_error_with_a_cure_and_stores_nothing(
-    server: SnowflakeServer, schema: str, target: Warehouse, pattern: str, code: int, fault: DatabaseFault, cure: str
+    server: SnowflakeServer, target: Warehouse, fault: tuple[str, int, DatabaseFault, str]
 ) -> None:
-    if not pattern.startswith("^create"):
+    pattern, code, meant, cure = fault
+    if "create" not in pattern:
         target.load([tags(1)])
-    elif "schema" in pattern:
-        # The emulator creates the schema that a connection names.
-        connect(server.port, "OTHER").cursor().execute(f"drop schema if exists {schema}")
+        # The state that was read last does not count as current any longer.
+        time.sleep(STATE_SECONDS + 0.1)
     server.fail([{"pattern": pattern, "code": code, "message": "as the test says"}])
-    time.sleep(2.1)
-    if "schema" in pattern:
-        pytest.skip("the emulator creates the schema of a connection")
     with pytest.raises(WarehouseError, match=cure) as caught:
         target.load([entries(1, 2)], PROGRESS)
-    assert caught.value.fault is fault
+    assert caught.value.fault is meant
     assert "as the test says" in str(caught.value)
     server.fail([])
     assert target.counts()["time_entries"] == 0
@@ -139,20 +137,19 @@ def test_a_login_that_is_refused_is_an_error_without_the_password(
 
 
 def test_a_server_that_dies_within_a_load_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    with running_snowflake(tmp_path) as server:
-        with Warehouse(TableStoreEngine(build_store(server.port, "DIES"))) as target:
-            target.load([tags(1)])
+    with running_snowflake(tmp_path) as server, build_other(server, "DIES") as target:
+        target.load([tags(1)])
 
-            def load_while_it_dies() -> None:
-                with target.transaction() as session:
-                    session.insert(TABLES["tags"], tags(2).table)
-                    server.stop(signal.SIGKILL)
+        def load_while_it_dies() -> None:
+            with target.transaction() as session:
+                session.insert(TABLES["tags"], tags(2).table)
+                server.stop(signal.SIGKILL)
 
-            begin = time.monotonic()
-            with pytest.raises(WarehouseError, match="The next run|the next run") as caught:
-                load_while_it_dies()
-            assert caught.value.fault in (DatabaseFault.UNREACHABLE, DatabaseFault.CONNECTION_LOST)
-            assert time.monotonic() - begin < 60
+        begin = time.monotonic()
+        with pytest.raises(WarehouseError, match="the next run continues") as caught:
+            load_while_it_dies()
+        assert caught.value.fault in (DatabaseFault.UNREACHABLE, DatabaseFault.CONNECTION_LOST)
+        assert time.monotonic() - begin < 60
 
 
 @pytest.mark.parametrize(
@@ -175,7 +172,9 @@ def test_a_table_that_somebody_altered_is_an_error_that_says_so(
     assert target.find_state("time_entries", "7") == PROGRESS
 
 
-def test_columns_and_views_that_are_missing_are_created(server: SnowflakeServer, schema: str, target: Warehouse) -> None:
+def test_columns_and_views_that_are_missing_are_created(
+    server: SnowflakeServer, schema: str, target: Warehouse
+) -> None:
     target.load([tags(1)])
     cursor = connect(server.port, schema).cursor()
     cursor.execute("drop view time_entry_facts")
@@ -298,7 +297,9 @@ def test_twenty_processes_that_are_killed_at_random_moments_leave_the_truth(
         with place.open() as target:
             state = target.find_state("time_entries", str(process.pid))
             begin = number * 10_000
-            count = f"select count(*), count(distinct id) from time_entries where id >= {begin} and id < {begin + 10_000}"
+            count = (
+                f"select count(*), count(distinct id) from time_entries where id >= {begin} and id < {begin + 10_000}"
+            )
             loaded = 50 * (int(state.cursor) + 1) if state else 0
             assert rows(target, count) == [(loaded, loaded)]
             seen += loaded
@@ -312,7 +313,6 @@ def test_a_commit_that_lost_the_race_is_repeated(server: SnowflakeServer, schema
         other.load([tags(2)])
         assert target.load([tags(3)]).inserted == 1
     assert target.counts()["tags"] == 3
-    assert WarehouseReadOnly.__mro__[1] is WarehouseError
 
 
 def build_other(server: SnowflakeServer, schema: str) -> Warehouse:
