@@ -123,7 +123,7 @@ def _ordered(dialect: Dialect) -> str:
     named = f"window by_entry as ({by_entry}),\n        by_state as ({by_state})"
     if not dialect.has_named_windows:
         of_entry, of_state, named = f"({by_entry})", f"({by_state})", ""
-        so_far = f"{by_entry} rows between unbounded preceding and current row"
+        so_far = by_entry + " rows between unbounded preceding and current row"
     carried = ", ".join(f"lag(p.{quote(c.name)}) over {of_state} as {quote('old_' + c.name)}" for c in HISTORY_FIELDS)
     return f"""
     select p.*, {carried},

@@ -136,6 +136,7 @@ def test_a_login_that_is_refused_is_an_error_without_the_password(
     assert PASSWORD not in f"{caught.value}{caught.value.__cause__}"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of the connector
 def test_a_server_that_dies_within_a_load_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with running_snowflake(tmp_path) as server, build_other(server, "DIES") as target:
         target.load([tags(1)])
