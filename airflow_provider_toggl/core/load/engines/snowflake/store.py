@@ -182,7 +182,7 @@ class SnowflakeStore(TableStore):
             found.append(statements.delete_rows(table, condition))
         if change.rows.num_rows:
             file = self._write(files.to_file(table, change.rows), table.name, folder)
-            # Rows of the state are not told apart into new and known ones.
+            # Of rows of the state it is not known which are new.
             is_new = not table.key or (change.is_append and table.name not in STATE_TABLES)
             found.append(statements.insert_rows(table, file) if is_new else statements.merge_rows(table, file))
         return found

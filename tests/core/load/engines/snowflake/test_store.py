@@ -60,7 +60,7 @@ def test_a_load_of_any_size_costs_at_most_six_statements_and_one_without_changes
     server: SnowflakeServer, schema: str
 ) -> None:
     costs = measure_loads(server.port, schema)
-    print(json.dumps(costs))  # noqa: T201 - for whoever runs it with -s
+    print(json.dumps(costs))  # noqa: T201 - for those who run it with -s
     few, many = costs[:3], costs[3:]
     assert [cost["statements"] for cost in few] == [
         ["select", "select", "put", "begin"],
