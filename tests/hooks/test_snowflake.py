@@ -7,11 +7,13 @@ import json
 from typing import Any
 
 import pytest
+from support.servers.snowflake import SnowflakeServer
+from support.toggl_rows import entries
 
 from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault, WarehouseError
 from airflow_provider_toggl.hooks import snowflake as module
 from airflow_provider_toggl.hooks.connections import get_connection
-from airflow_provider_toggl.hooks.warehouse import build_warehouse, open_warehouse
+from airflow_provider_toggl.hooks.warehouse import build_warehouse, open_warehouse, read_df
 
 pytestmark = pytest.mark.airflow
 
@@ -156,6 +158,24 @@ def test_a_token_that_is_not_issued_is_an_error_without_the_request(
     assert "HTTPError, status 400" in str(error)
     assert PASSWORD not in f"{error}{error.__cause__}"
     assert connected == []
+
+
+@pytest.mark.soak
+@pytest.mark.xdist_group("snowflake")
+def test_rows_are_loaded_and_read_back_through_the_provider_s_hook(
+    snowflake: SnowflakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("airflow.providers.snowflake")
+    connector = pytest.importorskip("snowflake.connector")
+    connect = connector.connect
+    # The provider has no field for it, and the emulator has no certificate.
+    monkeypatch.setattr(connector, "connect", lambda **given: connect(**given, protocol="http"))
+    set_connection(monkeypatch, {"host": "127.0.0.1", "port": snowflake.port})
+    with open_warehouse("snow", schema="through_the_hook", facts_timezone="Europe/Berlin") as target:
+        target.load([entries(1, 2)])
+    query = "select time_entry_id, local_date from time_entry_facts order by 1"
+    found = read_df(query, warehouse_conn_id="snow", schema="through_the_hook", df_type="arrow")
+    assert found["time_entry_id"].to_pylist() == [1, 2]
 
 
 def test_a_missing_provider_leads_to_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
