@@ -13,6 +13,7 @@ BENCH   := .venv-benchmarks
 CLIENTS := .venv-clients
 CLOUDS  := .venv-clouds
 PEERS   := .venv-peers
+SNOWFLAKE := .venv-snowflake
 UV_VENV := .venv-uv
 UV      := $(UV_VENV)/bin/uv
 COMPILE := $(UV) pip compile $(LOCK_ARGS) --quiet --universal --python-version 3.10 --generate-hashes \
@@ -63,8 +64,8 @@ soak: $(VENV)/.ready redis ## the long fault tests, in random order, SOAK_ROUNDS
 	@for round in $$(seq $${SOAK_ROUNDS:-10}); do \
 	  $(VENV)/bin/python -m pytest -n 2 -q -m "soak and not installs and not clouds" $(PYTEST_ARGS) || exit 1; done
 
-clouds: $(CLOUDS)/.ready ## the contract and faults of cloud warehouses and object stores, on emulators
-	$(CLOUDS)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m clouds $(PYTEST_ARGS)
+clouds: $(CLOUDS)/.ready $(SNOWFLAKE)/.ready ## the contract and faults of cloud warehouses and object stores, on emulators
+	TOGGL_SNOWFLAKE_PYTHON=$(CURDIR)/$(SNOWFLAKE)/bin/python $(CLOUDS)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m clouds $(PYTEST_ARGS)
 
 mutants: $(VENV)/.ready ## how many faults put into core its tests notice, as JSON (MUTANTS_ARGS="--seed 2 --mutants 100")
 	@$(VENV)/bin/python scripts/mutants.py --workers $(WORKERS) $(MUTANTS_ARGS)
@@ -92,9 +93,10 @@ lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upg
 	$(COMPILE) requirements/benchmarks.in -o requirements/benchmarks.txt
 	$(COMPILE) requirements/clients.in -o requirements/clients.txt
 	$(COMPILE) requirements/peers.in -o requirements/peers.txt
+	$(COMPILE) requirements/snowflake.in -o requirements/snowflake.txt
 
 clean: ## remove every environment, cache and built file
-	rm -rf .venv .venv-oldest .venv-benchmarks .venv-clients .venv-clouds .venv-peers .venv-uv .demo .cache build dist site
+	rm -rf .venv .venv-oldest .venv-benchmarks .venv-clients .venv-clouds .venv-peers .venv-snowflake .venv-uv .demo .cache build dist site
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 browser:
@@ -127,7 +129,7 @@ $(OLDEST)/.ready: requirements/airflow-oldest.txt pyproject.toml | $(UV)
 	@scripts/install-lock.sh $(UV) $(OLDEST) $< --with-package
 	@touch $@
 
-$(BENCH)/.ready $(CLIENTS)/.ready $(PEERS)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
+$(BENCH)/.ready $(CLIENTS)/.ready $(PEERS)/.ready $(SNOWFLAKE)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
 	@scripts/make-venv.sh $(PYTHON) $(@D)
 	@scripts/install-lock.sh $(UV) $(@D) $<
 	@touch $@

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from support.servers.mariadb import MariadbServer
     from support.servers.moto import MotoServer
     from support.servers.postgres import PostgresServer
+    from support.servers.snowflake import SnowflakeServer
 
     from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
     from airflow_provider_toggl.sandbox.server import RunningSandbox
@@ -152,6 +153,17 @@ def moto() -> Iterator[MotoServer]:
     if not is_installed():
         pytest.skip("moto[s3,server] is not installed")
     with running_moto() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def snowflake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SnowflakeServer]:
+    """An emulator of Snowflake for all tests of a test process; each uses a schema of its own."""
+    from support.servers.snowflake import is_there, running_snowflake
+
+    if not is_there():
+        pytest.skip("snowflake-connector-python, or fakesnow of TOGGL_SNOWFLAKE_PYTHON, is not installed")
+    with running_snowflake(tmp_path_factory.mktemp("snowflake")) as server:
         yield server
 
 

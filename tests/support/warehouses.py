@@ -34,7 +34,7 @@ from airflow_provider_toggl.core.load.engines.table_store.engine import TableSto
 from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
-TABLE_STORES = {"file", "iceberg"}
+TABLE_STORES = {"file", "iceberg", "snowflake"}
 
 DIALECTS = [DUCKDB, POSTGRES, SQLITE, MYSQL, ANSI]
 
@@ -71,6 +71,10 @@ class WarehouseLocation:
             return TableStoreEngine(FileStore(Path(self.where), options.pop("schema")), **options)
         if self.engine == "iceberg":
             return build_iceberg(self.where, options.pop("schema"), **options)
+        if self.engine == "snowflake":
+            from support.servers.snowflake import build_store
+
+            return TableStoreEngine(build_store(int(self.where), options.pop("schema")), **options)
         if self.engine == "postgres":
             return PostgresEngine(self.where, **options)
         if self.engine == "sqlite":

@@ -124,6 +124,28 @@ DUCKDB = _by_code(
 )
 """By a part of the text, the first that matches: DuckDB has no codes."""
 
+SNOWFLAKE = _by_code(
+    {
+        # 290…: HTTP answers other than 200.
+        DatabaseFault.UNREACHABLE: (
+            *(250001, 250003, 250005, 251011, 253002, 253003),
+            *(290403, 290404, 290500, 290502, 290503, 290504),
+        ),
+        DatabaseFault.CONNECTION_LOST: (250002, 252010, 390111, 390112),
+        DatabaseFault.BAD_CREDENTIALS: (
+            *(251005, 251006, 251008, 251010, 390100, 390101, 390102, 390110, 390113, 390114, 390115, 390144, 390195),
+            *(390303, 390318, 390422, 390432, 394300, 394301, 394302, 394303, 394304, 394305, 394306),
+        ),
+        DatabaseFault.UNKNOWN_DATABASE: (90105, 90106),
+        DatabaseFault.LOCKED: (625,),
+        DatabaseFault.CANCELED: (604, 630),
+        DatabaseFault.MISSING_RIGHT: (3001, 390189),
+        DatabaseFault.MISSING_OBJECT: (606, 904, 1044, 2003, 2023, 2043),
+        DatabaseFault.CORRUPT: (603,),
+    }
+)
+"""By error number of Snowflake and its connector."""
+
 ADVICE: dict[DatabaseFault, str] = {
     DatabaseFault.UNREACHABLE: "Check host, port and network, and that the server runs.",
     DatabaseFault.CONNECTION_LOST: "The connection was cut.",
@@ -168,6 +190,11 @@ def find_mysql_fault(error: Exception) -> DatabaseFault:
     if number == _OPTION_PREVENTS and "read-only" not in str(error).replace("_", "-"):
         return DatabaseFault.OTHER
     return MYSQL.get(number, DatabaseFault.OTHER) if isinstance(number, int) else DatabaseFault.OTHER
+
+
+def find_snowflake_fault(code: int) -> DatabaseFault:
+    """Return what an error number of Snowflake or its connector means."""
+    return SNOWFLAKE.get(code, DatabaseFault.OTHER)
 
 
 def find_sqlite_fault(error: Exception) -> DatabaseFault:

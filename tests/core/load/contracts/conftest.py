@@ -23,6 +23,7 @@ ENGINES = [
     "file",
     "iceberg",
     pytest.param("iceberg in s3", marks=CLOUDS),
+    pytest.param("snowflake", marks=[*CLOUDS, pytest.mark.xdist_group("snowflake")]),
     pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb")),
     pytest.param("ansi", marks=pytest.mark.xdist_group("postgres-warehouses")),
 ]
@@ -33,6 +34,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> WarehouseLocation:
     """A place of an engine where nothing has been loaded yet."""
     if request.param == "mysql":
         return WarehouseLocation("mysql", str(request.getfixturevalue("mariadb").port), f"toggl_{next(numbers)}")
+    if request.param == "snowflake":
+        port = request.getfixturevalue("snowflake").port
+        return WarehouseLocation("snowflake", str(port), f"toggl_{next(numbers)}")
     if request.param in ("postgres", "ansi"):
         return WarehouseLocation(request.param, request.getfixturevalue("postgres").dsn, f"toggl_{next(numbers)}")
     if request.param.startswith("iceberg"):
