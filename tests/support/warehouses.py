@@ -19,10 +19,11 @@ from typing import Any
 
 import psycopg
 from support.file_store import FileStore
-from support.servers import mariadb
+from support.servers import clickhouse, mariadb
 from support.toggl_rows import NOON, at, entries
 
 from airflow_provider_toggl.core.clock import Clock
+from airflow_provider_toggl.core.load.engines.clickhouse.store import ClickhouseStore
 from airflow_provider_toggl.core.load.engines.contract import Engine
 from airflow_provider_toggl.core.load.engines.dbapi.ansi import ANSI, AnsiEngine
 from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApi
@@ -34,7 +35,7 @@ from airflow_provider_toggl.core.load.engines.table_store.engine import TableSto
 from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
-TABLE_STORES = {"file"}
+TABLE_STORES = {"file", "clickhouse"}
 
 DIALECTS = [DUCKDB, POSTGRES, SQLITE, MYSQL, ANSI]
 
@@ -69,6 +70,8 @@ class WarehouseLocation:
             return DuckdbEngine(self.where, clock=clock, **{"hold_seconds": 0, **options})
         if self.engine == "file":
             return TableStoreEngine(FileStore(Path(self.where), options.pop("schema")), **options)
+        if self.engine == "clickhouse":
+            return TableStoreEngine(build_clickhouse(int(self.where), options.pop("schema")), **options)
         if self.engine == "postgres":
             return PostgresEngine(self.where, **options)
         if self.engine == "sqlite":
@@ -80,6 +83,11 @@ class WarehouseLocation:
             return MysqlEngine(api, **options)
         # An engine that the package does not know, played by one that it would know by its own driver.
         return AnsiEngine(DbApi(lambda: psycopg.connect(self.where), "%s", f"unknown {self.schema}"), **options)
+
+
+def build_clickhouse(port: int, schema: str) -> ClickhouseStore:
+    """Return the store in a server for tests."""
+    return ClickhouseStore(lambda: clickhouse.connect(port), schema, f"ClickHouse {schema}")
 
 
 def rows(target: Warehouse, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
