@@ -172,7 +172,10 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self._check_user()
             with self.one_at_a_time:
-                self._send(200, self._run(query + b"\n" + body if query else body, parameters))
+                import time as _t; _b=_t.time()
+                ans = self._run(query + b"\n" + body if query else body, parameters)
+                print(f"{_t.time()-_b:.3f}", len(body), len(ans), (query+body)[:150], flush=True)
+                self._send(200, ans)
         except _Refused as refused:
             if not refused.code:
                 self.close_connection = True
