@@ -60,6 +60,10 @@ _READING = {
     "output_format_arrow_low_cardinality_as_dictionary": 0,
     "select_sequential_consistency": 1,
 }
+_QUERYING = {
+    "output_format_parquet_string_as_string": 1,
+    "output_format_parquet_datetime_as_uint32": 0,
+}
 _WRITING = {
     # A token counts only if the insert is carried out by itself and before the answer.
     "async_insert": 0,
@@ -188,8 +192,12 @@ class ClickhouseStore(TableStore):
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Return the result of a query."""
+        import pyarrow.parquet as pq  # noqa: PLC0415 - only queries need it
+
         bound, values = bind(sql, parameters)
-        found = self._read(bound, values)
+        # In ClickHouse's Arrow format, a DateTime is a number that cannot be told from another.
+        answer = self._open_client.raw_query(bound, values or None, settings=_READING | _QUERYING, fmt="Parquet")
+        found = pq.read_table(pa.BufferReader(answer))
         for index, field in enumerate(found.schema):
             if pa.types.is_timestamp(field.type) and field.type != _INSTANT:
                 found = found.set_column(index, field.name, found.column(index).cast(_INSTANT))
@@ -238,7 +246,14 @@ class ClickhouseStore(TableStore):
     def _read_current(self, table: StoredTable, condition: str) -> pa.Table:
         names = ", ".join(quote(column.name) for column in table.columns)
         found = self._read(current_rows(table, names, condition), room=3 * len(condition))
-        return found.cast(arrow_schema(table))
+        try:
+            return found.cast(arrow_schema(table))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise WarehouseError(
+                f"{self.where}: a column of {table.name} is of another type than this package's tables have ({error}). "
+                "If somebody changed it, change it back, or load into another schema.",
+                fault=DatabaseFault.MISSING_OBJECT,
+            ) from None
 
     def _read(
         self, sql: str, parameters: dict[str, Any] | None = None, *, elsewhere: bool = False, room: int = 0

@@ -409,7 +409,7 @@ def test_views_have_what_duckdb_s_views_have_of_the_same_rows(
             for number, start in enumerate(starts)
         ),
     ]  # fmt: skip
-    history = [seen for number in range(6) for seen in draw_history(random.Random(number), number + 1)]
+    history = [seen for number in range(6) for seen in draw_history(random.Random(number), [number + 1], 12)]
     with build_duckdb_warehouse(tmp_path / "w.duckdb") as truth:
         for warehouse in (truth, target):
             warehouse.set_timezone("Europe/Berlin")
