@@ -100,6 +100,11 @@ def _read_extra(connection: Connection) -> dict[str, Any]:
             "not have. Correct the name, remove it, or put a setting of ClickHouse into session_settings."
         )
     read = {key: parse(f"{key} in the extra of connection {name!r}", extra[key]) for key, parse in _FIELDS.items() if key in extra}
+    if read.get("secure") and not connection.port:
+        raise ConfigurationError(
+            f"Connection {name!r} has secure in its extra and no port. Apache's provider would use 8123, where servers "
+            "answer without TLS: set the port, which is 8443 unless the server's administrator chose another one."
+        )
     if "compress" in extra:
         read["compress"] = extra["compress"]
     _read_object(name, "client_kwargs", extra, read)
