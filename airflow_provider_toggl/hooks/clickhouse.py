@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.arguments import is_blank, parse_flag, parse_text, parse_whole
@@ -10,14 +11,12 @@ from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks.connections import split_host, with_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow.providers.common.compat.sdk import Connection
     from clickhouse_connect.driver.client import Client
 
     from airflow_provider_toggl.core.load.engines.clickhouse.store import ClickhouseStore
 
-_FIELDS = {
+_FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "secure": parse_flag,
     "verify": parse_flag,
     "connect_timeout": parse_whole,
@@ -75,12 +74,13 @@ def _build_connect(connection: Connection) -> Callable[[], Client]:
 
     def connect() -> Client:
         try:
-            return hook.get_client()
+            client: Client = hook.get_client()
         except (ProgrammingError, OSError, TypeError, ValueError) as error:
             raise ConfigurationError(
                 f"Connection {connection.conn_id!r} cannot be opened: {error}. Correct what it names; "
                 f"`airflow toggl doctor --warehouse-conn-id {connection.conn_id}` tries it."
             ) from None
+        return client
 
     return connect
 
@@ -99,7 +99,11 @@ def _read_extra(connection: Connection) -> dict[str, Any]:
             f"The extra of connection {name!r} has {', '.join(map(repr, unknown))}, which a ClickHouse connection does "
             "not have. Correct the name, remove it, or put a setting of ClickHouse into session_settings."
         )
-    read = {key: parse(f"{key} in the extra of connection {name!r}", extra[key]) for key, parse in _FIELDS.items() if key in extra}
+    read = {
+        key: parse(f"{key} in the extra of connection {name!r}", extra[key])
+        for key, parse in _FIELDS.items()
+        if key in extra
+    }
     if read.get("secure") and not connection.port:
         raise ConfigurationError(
             f"Connection {name!r} has secure in its extra and no port. Apache's provider would use 8123, where servers "
@@ -113,7 +117,7 @@ def _read_extra(connection: Connection) -> dict[str, Any]:
     if refused:
         raise ConfigurationError(
             f"client_kwargs in the extra of connection {name!r} has {', '.join(map(repr, refused))}. A warehouse's "
-            f"connection may have only: {', '.join(sorted(_CLIENT_KWARGS))}. Host, login and TLS are fields of their own."
+            f"connection may have only {', '.join(sorted(_CLIENT_KWARGS))}. Host, login and TLS have their own fields."
         )
     settings = read.get("session_settings", {})
     harmful = sorted(

@@ -145,7 +145,9 @@ def test_a_field_that_must_not_be_set_is_refused_by_name(
 def test_what_the_client_does_not_take_is_an_error_of_the_connection(
     provider: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_connection(monkeypatch, extra={"client_kwargs": {"tls_mode": 5, "client_cert": "/no/such.pem"}, "secure": True}, port=8443)
+    set_connection(
+        monkeypatch, extra={"client_kwargs": {"tls_mode": 5, "client_cert": "/no/such.pem"}, "secure": True}, port=8443
+    )
     with pytest.raises((ConfigurationError, WarehouseError), match="warehouse"):
         open_warehouse("warehouse", schema="toggl")
 

@@ -71,7 +71,11 @@ def measure(server: ClickhouseServer, schema: str, count: int) -> dict[str, int]
         found = {"rows": count, "statements": len(client.statements), "sent": client.sent, "received": client.received}
         client.forget()
         target.load(page)
-        again = {"again_statements": len(client.statements), "again_sent": client.sent, "again_received": client.received}
+        again = {
+            "again_statements": len(client.statements),
+            "again_sent": client.sent,
+            "again_received": client.received,
+        }
     return found | again
 
 

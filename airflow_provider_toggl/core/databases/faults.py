@@ -169,8 +169,8 @@ CLICKHOUSE_ADVICE: dict[int, str] = {
     202: "Raise max_concurrent_queries of the server or the user, or lower Airflow's parallelism.",
     241: "Raise max_memory_usage of the user or the server's memory, or load in smaller parts.",
     252: (
-        "The server merges parts more slowly than they arrive: load less often or with fewer tasks at once, and look at "
-        "system.merges for what holds it up."
+        "The server merges parts more slowly than they arrive: load less often or with fewer tasks at once, and look "
+        "in system.merges for what holds it up."
     ),
     497: "Grant the user what it lacks; docs/warehouse-clickhouse.md lists all rights.",
     53: "If somebody changed the type of a column of this package, change it back, or load into another schema.",

@@ -30,7 +30,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> WarehouseLocation:
     if request.param == "mysql":
         return WarehouseLocation("mysql", str(request.getfixturevalue("mariadb").port), f"toggl_{next(numbers)}")
     if request.param == "clickhouse":
-        return WarehouseLocation("clickhouse", str(request.getfixturevalue("clickhouse").port), f"toggl_{next(numbers)}")
+        return WarehouseLocation(
+            "clickhouse", str(request.getfixturevalue("clickhouse").port), f"toggl_{next(numbers)}"
+        )
     if request.param in ("postgres", "ansi"):
         return WarehouseLocation(request.param, request.getfixturevalue("postgres").dsn, f"toggl_{next(numbers)}")
     return WarehouseLocation(request.param, str(tmp_path / f"warehouse.{request.param}"))

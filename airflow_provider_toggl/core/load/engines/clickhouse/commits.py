@@ -67,11 +67,11 @@ def compact(tables: Iterable[str], revision: int) -> Iterator[str]:
         changes = select_changes(table, f'"revision" > {last} and "revision" <= {revision}')
         yield f"insert into {quote(stored(table))} ({names}) select {names} from ({changes})"
     # Last: a process that ends before leaves all commits in place.
-    yield f"insert into {quote(COMPACTIONS)} (\"revision\") select {revision}"
+    yield f'insert into {quote(COMPACTIONS)} ("revision") select {revision}'
     kept = '"revision", "writer", "committed_at", "changed_rows"'
     yield (
-        f'insert into {quote(COMMITS)} ({kept}, "read_at", "is_empty") select {kept}, now64(6), 1 from {quote(COMMITS)} '
-        f'where "is_empty" = 0 and "revision" <= {COMPACTED} '
+        f'insert into {quote(COMMITS)} ({kept}, "read_at", "is_empty") select {kept}, now64(6), 1 '
+        f'from {quote(COMMITS)} where "is_empty" = 0 and "revision" <= {COMPACTED} '
         f'and "revision" not in (select "revision" from {quote(COMMITS)} where "is_empty" = 1)'
     )
 

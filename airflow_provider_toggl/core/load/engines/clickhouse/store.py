@@ -6,6 +6,7 @@ and ignores the second, and each then reads whose row is there. Views show the r
 commit also copies the rows of all commits into the tables ``stored_...``, so that views stay fast.
 """
 
+# ruff: noqa: S608 - the only names put into these statements are quoted ones of ``tables``
 from __future__ import annotations
 
 import logging
@@ -32,7 +33,7 @@ from airflow_provider_toggl.core.load.engines.clickhouse.tables import (
     arrow_schema,
     create_tables,
 )
-from airflow_provider_toggl.core.load.engines.clickhouse.views import create_all_views, current_rows
+from airflow_provider_toggl.core.load.engines.clickhouse.views import LAST_VIEW, create_all_views, current_rows
 from airflow_provider_toggl.core.load.engines.dialect import quote
 from airflow_provider_toggl.core.load.engines.table_store.contract import (
     CommitConflict,
@@ -86,6 +87,7 @@ class ClickhouseStore(TableStore):
         self._connect = connect
         self._client: Client | None = None
         self._read_at: pa.Scalar | None = None
+        self._state: StoredState | None = None
         self._pending: dict[str, int] = {}
         self._pending_commits = 0
 
@@ -96,18 +98,19 @@ class ClickhouseStore(TableStore):
 
     def close(self) -> None:
         """Disconnect; without a connection, do nothing."""
-        client, self._client = self._client, None
+        client, self._client, self._state = self._client, None, None
         if client is not None:
             client.close()
 
     def exists(self) -> bool:
-        """Return whether our tables are there."""
-        return bool(self._read(f"exists table {quote(self.schema)}.{quote(COMMITS)}", elsewhere=True)[0][0].as_py())
+        """Return whether our tables are there: the view that is created last is."""
+        return bool(self._read(f"exists table {quote(self.schema)}.{quote(LAST_VIEW)}", elsewhere=True)[0][0].as_py())
 
     def create(self) -> None:
         """Create what is missing: database, tables and columns; and the views.
 
         :raises ConfigurationError: the database is of an engine with which tables would not be replicated.
+        :raises WarehouseError: the table of the commits was dropped.
         """
         found = self._read(
             "select (select any(engine) from system.databases where name = {name:String}) as engine, "
@@ -126,6 +129,12 @@ class ClickhouseStore(TableStore):
         sql = "select table, name from system.columns where database = {name:String}"
         for row in self._read(sql, {"name": self.schema}).to_pylist():
             columns.setdefault(row["table"], set()).add(row["name"])
+        if COMMITS not in columns and COMPACTIONS in columns and self._read(f"select 1 from {COMPACTIONS}").num_rows:
+            raise WarehouseError(
+                f"{self.where}: somebody dropped the table {COMMITS}, and with it the latest commits. Put it back from a "
+                "backup, or drop the other tables or load into another schema, and load again from the beginning.",
+                fault=DatabaseFault.MISSING_OBJECT,
+            )
         for statement in create_tables({name: frozenset(some) for name, some in columns.items()}):
             self._command(statement)
         for statement in create_all_views():
@@ -134,21 +143,24 @@ class ClickhouseStore(TableStore):
     def read_state(self) -> StoredState:
         """Return the small tables and the revision.
 
-        A commit that another process makes meanwhile may be in some of the tables; the revision is then the one before,
-        so that nothing can be committed on this state.
+        The revision is read first: the tables are of that moment or later, and if another process commits meanwhile,
+        nothing can be committed on this state.
         """
-        parts = [f'(select max("revision") from {quote(COMMITS)}) as "revision"', 'now64(6) as "read_at"']
-        parts += [f"({_count_pending()}) as \"pending\""]
+        newest = self._read(f'select max("revision") as "revision", now64(6) as "read_at" from {quote(COMMITS)}')
+        self._read_at, revision = newest["read_at"][0].cast(_INSTANT), newest["revision"][0].as_py()
+        if self._state is not None and self._state.revision == revision:
+            return self._state
+        parts = [f'({_count_pending()}) as "pending"']
         for table in STATE_TABLES.values():
             row = ", ".join(quote(column.name) for column in table.columns)
             parts.append(f"(select groupArray(tuple({row})) from ({current_rows(table, row)})) as {quote(table.name)}")
         found = self._read(f"select {', '.join(parts)}")
-        self._read_at = found["read_at"][0].cast(_INSTANT)
         commits, *counts = found["pending"][0].as_py()
         self._pending_commits = commits
         self._pending = {name: count for name, count in zip(STORED_TABLES, counts, strict=True) if count}
         tables = {name: rows_of_tuples(found[name], table) for name, table in STATE_TABLES.items()}
-        return StoredState(found["revision"][0].as_py(), tables)
+        self._state = StoredState(revision, tables)
+        return self._state
 
     def read_rows(self, table: StoredTable, keys: pa.Array) -> pa.Table:
         """Return the stored rows with these keys."""
@@ -165,7 +177,7 @@ class ClickhouseStore(TableStore):
 
         :raises CommitConflict: another process has committed this revision.
         """
-        new, writer = revision + 1, uuid.uuid4().hex
+        new, writer, self._state = revision + 1, uuid.uuid4().hex, None
         row = build_commit(new, writer, self._read_at, changes)
         try:
             self._open_client.raw_insert(
@@ -277,4 +289,4 @@ def _count_pending() -> str:
     last = f'(select max("revision") from {quote(COMPACTIONS)})'
     first_columns = (quote(f"{table.name}.is_deleted") for table in STORED_TABLES.values())
     counts = ", ".join(["count()", *(f"sum(length({column}))" for column in first_columns)])
-    return f'select [{counts}] from {quote(COMMITS)} where "is_empty" = 0 and "revision" > {last}'  # noqa: S608 - names of ours
+    return f'select [{counts}] from {quote(COMMITS)} where "is_empty" = 0 and "revision" > {last}'

@@ -13,12 +13,15 @@ from airflow_provider_toggl.core.load.merging.history_sql import create_changes,
 from airflow_provider_toggl.core.load.tables.migrations import create_views
 from airflow_provider_toggl.core.load.tables.schemas import VERSIONS
 
-OVERLAP_SECONDS = 10
+OVERLAP_SECONDS = 30
 """Seconds for which views still read commits that are compacted.
 
 A query looks at its tables one after another. Without this, one that looked at the compacted rows just before a
 compaction, and at the commits just after it, would miss commits.
 """
+
+LAST_VIEW = "time_entry_history"
+"""The view that is created last."""
 
 COMPACTED = (
     f'(select max("revision") from {quote(COMPACTIONS)} '

@@ -23,7 +23,11 @@ QUOTED = ["'?'", "'it''s ?'", r"'a\'?'", '"a?"', "`?`", "-- ?\n", "/* ? */", "'\
         (0.5, "Float64", 0.5),
         ("a'?", "String", "a'?"),
         (date(2026, 1, 2), "Date32", "2026-01-02"),
-        (datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=2))), "DateTime64(6, 'UTC')", "2026-01-01 22:00:00.000000"),
+        (
+            datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=2))),
+            "DateTime64(6, 'UTC')",
+            "2026-01-01 22:00:00.000000",
+        ),
         (datetime(1, 1, 2, 3, tzinfo=timezone.utc), "DateTime64(6, 'UTC')", "0001-01-02 03:00:00.000000"),
     ],
 )
@@ -47,7 +51,7 @@ def test_a_question_mark_in_a_text_an_identifier_or_a_comment_is_none(parts: lis
 @pytest.mark.parametrize("parameters", [[], [1, 2]])
 def test_a_wrong_number_of_parameters_is_refused(parameters: list[int]) -> None:
     with pytest.raises(ConfigurationError, match=f"1 question marks for {len(parameters)} parameters"):
-        bind("select ? as \"?\"", parameters)
+        bind('select ? as "?"', parameters)
 
 
 def test_a_value_without_counterpart_is_refused_without_being_shown() -> None:

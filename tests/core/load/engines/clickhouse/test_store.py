@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
-from support.clickhouse_costs import CountingClient, measure, open_counting
+from support.clickhouse_costs import measure, open_counting
 from support.clickhouse_race import race
 from support.entry_histories import draw_history
 from support.servers.clickhouse import ClickhouseServer, running_clickhouse
@@ -29,7 +24,6 @@ from airflow_provider_toggl.core.errors import (
     WarehouseError,
     WarehouseReadOnly,
 )
-from airflow_provider_toggl.core.load.engines.clickhouse import store as store_module
 from airflow_provider_toggl.core.load.engines.clickhouse.store import ClickhouseStore
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.load.engines.table_store.contract import CommitConflict, TableChange
@@ -105,7 +99,9 @@ def test_of_processes_that_commit_the_same_revisions_one_wins_each(place: Wareho
         won = race(place, processes=3, tries=25)
         assert sum(won) > 25
         assert min(won) > 0
-        stored = client.raw_query(f"select count(), uniqExact(revision), max(revision) from toggl_commits where revision > {begin}")
+        stored = client.raw_query(
+            f"select count(), uniqExact(revision), max(revision) from toggl_commits where revision > {begin}"
+        )
         assert stored.decode().split() == [str(sum(won)), str(sum(won)), str(begin + sum(won))]
 
 
@@ -185,7 +181,8 @@ def count(target: Warehouse, table: str, condition: str = "1") -> int:
 def pass_overlap(place: WarehouseLocation) -> None:
     """Let the last compaction be an hour old."""
     with open_store(place)._open_client as client:
-        client.raw_query("alter table toggl_compactions update compacted_at = now64(6) - interval 1 hour where 1 settings mutations_sync = 1")
+        change = "alter table toggl_compactions update compacted_at = now64(6) - interval 1 hour where 1"
+        client.raw_query(f"{change} settings mutations_sync = 1")
 
 
 def test_rows_are_the_same_before_during_and_after_a_compaction(place: WarehouseLocation, target: Warehouse) -> None:
@@ -208,17 +205,17 @@ def test_rows_are_the_same_before_during_and_after_a_compaction(place: Warehouse
     assert found.requests_spent == 40
 
 
-@pytest.mark.parametrize("statement", ["stored_time_entries", "stored_sync_state", "toggl_compactions", "select .revision., .writer"])
+@pytest.mark.parametrize("table", ["stored_time_entries", "stored_sync_state", "toggl_compactions"])
 def test_a_load_succeeds_where_its_compaction_fails_and_a_later_one_repeats_it(
     clickhouse: ClickhouseServer,
     place: WarehouseLocation,
     target: Warehouse,
     caplog: pytest.LogCaptureFixture,
-    statement: str,
+    table: str,
 ) -> None:
-    clickhouse.fail(f"insert into .?{statement}|insert into .*{statement}, now64", 243, "Not enough space. (NOT_ENOUGH_SPACE)")
+    clickhouse.fail(f"insert into .?{table}", 243, "Not enough space. (NOT_ENOUGH_SPACE)")
     load_pages(target, range(20))
-    assert "Commits were not compacted" in caplog.text or statement.startswith("select")
+    assert "Commits were not compacted" in caplog.text
     clickhouse.heal()
     assert target.counts()["time_entries"] == 20
     with place.open() as other:
@@ -246,12 +243,11 @@ def test_a_deleted_row_stays_deleted(place: WarehouseLocation, target: Warehouse
 
 
 @pytest.mark.parametrize("size", [1_000, 100_000])
-def test_a_page_costs_at_most_four_statements_and_one_if_it_is_known(clickhouse: ClickhouseServer, size: int) -> None:
+def test_a_page_costs_at_most_five_statements_and_fewer_if_it_is_known(clickhouse: ClickhouseServer, size: int) -> None:
     costs = measure(clickhouse, f"costs_{size}", size)
-    print(json.dumps(costs))
-    # The state is read again where it is older than two seconds.
-    assert costs["statements"] <= 4
-    assert costs["again_statements"] <= 2
+    # The state is read again, by two statements, where it is older than two seconds.
+    assert costs["statements"] <= 5
+    assert costs["again_statements"] <= 3
     assert costs["sent"] < 40 * size + 20_000
 
 
@@ -261,7 +257,7 @@ def test_a_compaction_comes_once_in_sixteen_loads(clickhouse: ClickhouseServer) 
         load_pages(target, range(32))
     inserts = [sql for sql in client.statements if sql.lower().startswith("insert")]
     assert sum("toggl_compactions" in sql.split("(")[0] for sql in inserts) == 2
-    assert len(client.statements) < 32 * 4 + 2 * 8
+    assert len(client.statements) < 32 * 5 + 2 * 8
 
 
 # -- faults -----------------------------------------------------------------------------------------------------------
@@ -293,7 +289,9 @@ def test_a_load_that_fails_stores_nothing_and_says_why(
     with pytest.raises(WarehouseError) as error:
         target.load([entries(2), tags(1)], progress(2))
     assert error.value.fault is fault
-    assert isinstance(error.value, WarehouseReadOnly) == (fault in (DatabaseFault.READ_ONLY, DatabaseFault.MISSING_RIGHT))
+    assert isinstance(error.value, WarehouseReadOnly) == (
+        fault in (DatabaseFault.READ_ONLY, DatabaseFault.MISSING_RIGHT)
+    )
     clickhouse.heal()
     state = target.find_state("time_entries", "w")
     assert state is not None
@@ -305,7 +303,9 @@ def test_a_load_that_fails_stores_nothing_and_says_why(
 def test_a_right_that_is_missing_to_create_the_tables_is_named(
     clickhouse: ClickhouseServer, place: WarehouseLocation, right: str
 ) -> None:
-    text = "toggl: Not enough privileges. To execute this query, it's necessary to have the grant CREATE. (ACCESS_DENIED)"
+    text = (
+        "toggl: Not enough privileges. To execute this query, it's necessary to have the grant CREATE. (ACCESS_DENIED)"
+    )
     clickhouse.fail(right, 497, text)
     with place.open() as target, pytest.raises(WarehouseReadOnly, match="necessary to have the grant CREATE"):
         target.prepare()
@@ -330,7 +330,7 @@ def test_wrong_credentials_are_an_error_without_the_password(clickhouse: Clickho
         'alter table "toggl_commits" drop column "time_entries.description"',
         'alter table "stored_time_entries" modify column "duration" Nullable(String)',
         'drop table "stored_tags"',
-        'drop view "sync_state"',
+        'drop table "toggl_commits"',
     ],
 )
 def test_a_table_that_somebody_altered_is_named_and_nothing_is_half_loaded(
@@ -340,17 +340,12 @@ def test_a_table_that_somebody_altered_is_named_and_nothing_is_half_loaded(
     with open_store(place)._open_client as client:
         client.raw_query(f"{change} settings mutations_sync = 1" if "modify" in change else change)
     target.close()
-    try:
-        target.load([entries(1, description="x", at="2025-06-01T00:00:00Z"), tags(1)], progress(2))
-    except WarehouseError as error:
-        assert error.fault in (DatabaseFault.MISSING_OBJECT, DatabaseFault.OTHER)
-        assert "another schema" in str(error) or "put it back" in str(error)
-        there = open_store(place)
-        assert there._open_client.raw_query("select max(changed_rows) from toggl_commits where revision > 20") == b"0\n"
-    else:
-        # Loads do not use the view.
-        assert "view" in change
-        target.close()
+    with open_store(place)._open_client as client:
+        before = client.raw_query("select max(revision) from toggl_commits")
+        with pytest.raises(WarehouseError, match=r"put it back|change it back") as error:
+            target.load([entries(1, description="x", at="2025-06-01T00:00:00Z"), tags(1)], progress(2))
+        assert error.value.fault is DatabaseFault.MISSING_OBJECT
+        assert client.raw_query("select max(revision) from toggl_commits") == before
 
 
 def test_a_column_that_is_missing_is_added_when_the_tables_are_brought_to_a_version(
@@ -367,6 +362,27 @@ def test_a_column_that_is_missing_is_added_when_the_tables_are_brought_to_a_vers
     store.close()
     target.load([entries(2)])
     assert rows(target, "select id, currency from time_entries order by id") == [(1, None), (2, "USD")]
+
+
+def test_tables_that_were_half_created_are_completed(clickhouse: ClickhouseServer, place: WarehouseLocation) -> None:
+    for statement in ("stored_tags", "view .tags.", "view .time_entry_history."):
+        clickhouse.fail(f"create .*{statement}", 0, "")
+        with place.open() as target, pytest.raises(WarehouseError):
+            target.prepare()
+        clickhouse.heal()
+    with place.open() as target:
+        target.load([tags(1)])
+        assert target.counts()["tags"] == 1
+
+
+def test_commits_that_were_dropped_are_not_begun_again(place: WarehouseLocation, target: Warehouse) -> None:
+    load_pages(target, range(17))
+    target.close()
+    with open_store(place)._open_client as client:
+        client.raw_query("drop table toggl_commits")
+        client.raw_query("drop view time_entry_history")
+    with pytest.raises(WarehouseError, match="somebody dropped the table toggl_commits"):
+        target.prepare()
 
 
 def test_tables_of_a_later_version_are_refused(target: Warehouse) -> None:
@@ -396,14 +412,15 @@ def test_views_have_what_duckdb_s_views_have_of_the_same_rows(
     stamp = {"at": "2025-05-02T17:03:50+00:00"}
     batches = [
         decode("clients", {"id": 1, "wid": WORKSPACE, "name": "C", **stamp}),
-        decode("projects", {"id": 20, "client_id": 1, "name": "P 'x' \\ é", "active": True, **stamp}, {"id": 21, "name": "Q", **stamp}),
+        decode("projects", {"id": 20, "client_id": 1, "name": "P 'x' \\ é", **stamp}, {"id": 21, "name": "Q", **stamp}),
         decode("tasks", {"id": 5, "project_id": 20, "name": "T", **stamp}),
         decode("users", {"id": 10, "fullname": "A Person", "email": "a@b.c", **stamp}),
         tags(1, 2),
         *(
             entries(
                 100 + number, start=start, stop=start, at=start, seconds=None if number == 3 else number * 1000 + 1,
-                tag_ids=[[], [1], [2, 1], [9, 1]][number % 4], billable_amount_in_cents=[None, 29, 12345, 1][number % 4],
+                tag_ids=[[], [1], [2, 1], [9, 1]][number % 4],
+                billable_amount_in_cents=[None, 29, 12345, 1][number % 4],
                 project_id=[20, 21, 99, None][number % 4], task_id=[None, 5][number % 2],
             ) if number != 3 else entries(100 + number, start=start, at=start)
             for number, start in enumerate(starts)
@@ -454,11 +471,13 @@ def test_a_text_comes_back_as_the_parameter_that_it_was(target: Warehouse, text:
 
 
 def test_instants_of_any_precision_come_as_microseconds_in_utc(target: Warehouse) -> None:
-    sql = "select toDateTime('2026-01-01 00:00:00', 'Europe/Berlin') as a, toDateTime64('2026-01-01 00:00:00.123', 3, 'UTC') as b"
+    sql = (
+        "select toDateTime('2026-01-01 00:00:00', 'Europe/Berlin') as a, toDateTime64('2026-01-01 00:00:00.1', 1) as b"
+    )
     assert [str(type_) for type_ in target.query(sql).schema.types] == ["timestamp[us, tz=UTC]"] * 2
 
 
 def test_a_query_that_fails_is_an_error_of_the_warehouse(target: Warehouse) -> None:
-    with pytest.raises(WarehouseError, match="UNKNOWN|Unknown") as error:
+    with pytest.raises(WarehouseError, match=r"ClickHouse error 60") as error:
         target.query("select nothing from nowhere")
     assert error.value.fault is DatabaseFault.MISSING_OBJECT
