@@ -124,7 +124,10 @@ def test_every_setting_of_the_sandbox_is_there_and_described() -> None:
 def test_every_code_of_a_database_error_is_there_and_its_fault_has_advice() -> None:
     text = section("reference/errors.md", "Codes of databases")
     assert [
-        code for table in (faults.POSTGRES, faults.MYSQL, faults.SQLITE) for code in table if str(code) not in text
+        code
+        for table in (faults.POSTGRES, faults.MYSQL, faults.SQLITE, faults.CLICKHOUSE)
+        for code in table
+        if str(code) not in text
     ] == []
     guide = (ROOT / "docs" / "errors.md").read_text()
     for fault in set(DatabaseFault) - {DatabaseFault.OTHER}:

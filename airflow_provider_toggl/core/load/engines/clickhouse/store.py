@@ -131,8 +131,8 @@ class ClickhouseStore(TableStore):
             columns.setdefault(row["table"], set()).add(row["name"])
         if COMMITS not in columns and COMPACTIONS in columns and self._read(f"select 1 from {COMPACTIONS}").num_rows:
             raise WarehouseError(
-                f"{self.where}: somebody dropped the table {COMMITS}, and with it the latest commits. Put it back from a "
-                "backup, or drop the other tables or load into another schema, and load again from the beginning.",
+                f"{self.where}: somebody dropped the table {COMMITS}, and with it the latest commits. Put it back from "
+                "a backup, or drop the other tables or load into another schema, and load again from the beginning.",
                 fault=DatabaseFault.MISSING_OBJECT,
             )
         for statement in create_tables({name: frozenset(some) for name, some in columns.items()}):
