@@ -280,11 +280,14 @@ def _database_codes() -> str:
         if fault is DatabaseFault.OTHER:
             continue
         cells = []
-        for table in (faults.POSTGRES, faults.MYSQL, faults.SQLITE, faults.SNOWFLAKE):
+        for table in (faults.POSTGRES, faults.MYSQL, faults.SQLITE, faults.SNOWFLAKE, faults.CLICKHOUSE):
             codes = sorted(str(code) for code, meant in table.items() if meant is fault)  # type: ignore[attr-defined]
-            cells.append(", ".join(f"class {code}" if len(code) == 2 else code for code in codes))
+            is_postgres = table is faults.POSTGRES
+            cells.append(", ".join(f"class {code}" if is_postgres and len(code) == 2 else code for code in codes))
         rows.append((fault.value, *cells, "by its text" if fault in faults.DUCKDB.values() else ""))
-    return _table(("Fault", "PostgreSQL (SQLSTATE)", "MySQL, MariaDB", "SQLite", "Snowflake", "DuckDB"), rows)
+    return _table(
+        ("Fault", "PostgreSQL (SQLSTATE)", "MySQL, MariaDB", "SQLite", "Snowflake", "ClickHouse", "DuckDB"), rows
+    )
 
 
 def _sandbox_settings() -> str:

@@ -125,7 +125,7 @@ def test_every_code_of_a_database_error_is_there_and_its_fault_has_advice() -> N
     text = section("reference/errors.md", "Codes of databases")
     assert [
         code
-        for table in (faults.POSTGRES, faults.MYSQL, faults.SQLITE, faults.SNOWFLAKE)
+        for table in (faults.POSTGRES, faults.MYSQL, faults.SQLITE, faults.SNOWFLAKE, faults.CLICKHOUSE)
         for code in table
         if str(code) not in text
     ] == []

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from support.connections import Connections
     from support.pulls import Workspace
     from support.sandboxes import HostedSandbox, SandboxHost
+    from support.servers.clickhouse import ClickhouseServer
     from support.servers.mariadb import MariadbServer
     from support.servers.moto import MotoServer
     from support.servers.postgres import PostgresServer
@@ -164,6 +165,17 @@ def snowflake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SnowflakeSer
     if not is_there():
         pytest.skip("snowflake-connector-python, or fakesnow of TOGGL_SNOWFLAKE_PYTHON, is not installed")
     with running_snowflake(tmp_path_factory.mktemp("snowflake")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def clickhouse() -> Iterator[ClickhouseServer]:
+    """ClickHouse's engine behind HTTP for all tests of a test process; each uses a database of its own."""
+    from support.servers.clickhouse import has_chdb, running_clickhouse
+
+    if not has_chdb():
+        pytest.skip("chDB, which has ClickHouse's engine, is not installed: pip install chdb")
+    with running_clickhouse() as server:
         yield server
 
 

@@ -173,7 +173,7 @@ def _pairs(dialect: Dialect) -> str:
     fields = " union all ".join(f"select '{name}' as name" for name in names)
     is_back = f"e.{KEY} is not null and {rule.is_live('e')}"
     return f"""
-    select t."time_entry_id", t."workspace_id",
+    select t."time_entry_id" as "time_entry_id", t."workspace_id" as "workspace_id",
         case f.name when '{_BACK}' then t."place" + 1 else t."place" end as "step",
         case f.name when '' then t."kind" when '{_BACK}' then 'restored' else 'updated' end as "kind",
         case when f.name not in ('', '{_BACK}') then f.name end as "field",

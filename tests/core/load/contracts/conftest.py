@@ -24,6 +24,7 @@ ENGINES = [
     "iceberg",
     pytest.param("iceberg in s3", marks=CLOUDS),
     pytest.param("snowflake", marks=[*CLOUDS, pytest.mark.xdist_group("snowflake")]),
+    pytest.param("clickhouse", marks=[*CLOUDS, pytest.mark.xdist_group("clickhouse")]),
     pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb")),
     pytest.param("ansi", marks=pytest.mark.xdist_group("postgres-warehouses")),
 ]
@@ -37,6 +38,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> WarehouseLocation:
     if request.param == "snowflake":
         port = request.getfixturevalue("snowflake").port
         return WarehouseLocation("snowflake", str(port), f"toggl_{next(numbers)}")
+    if request.param == "clickhouse":
+        return WarehouseLocation(
+            "clickhouse", str(request.getfixturevalue("clickhouse").port), f"toggl_{next(numbers)}"
+        )
     if request.param in ("postgres", "ansi"):
         return WarehouseLocation(request.param, request.getfixturevalue("postgres").dsn, f"toggl_{next(numbers)}")
     if request.param.startswith("iceberg"):
