@@ -1,0 +1,90 @@
+"""A BigQuery emulator for tests: bqemulator, in an environment of its own that ``make bigquery`` makes.
+
+Run by that environment's Python, this file is the emulator. It differs from the installed one in two points:
+
+- It needs no DuckDB extensions, which it would download. Geography and Avro are not there.
+- It runs one script after the other. The real BigQuery isolates transactions and ends one of two that change the same
+  table; the emulator runs statements of several scripts alternately.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+PROJECT = "toggl-test"
+ENVIRONMENT = Path(__file__).parents[3] / ".venv-bigquery"
+
+
+def find_python() -> Path | None:
+    """Return the Python of the emulator's environment, None if it was not made."""
+    python = Path(os.environ.get("TOGGL_BIGQUERY_PYTHON", ENVIRONMENT / "bin" / "python"))
+    return python if python.exists() else None
+
+
+class BigQueryServer:
+    """A running emulator.
+
+    :param port: 0 for a free one.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        python = find_python()
+        if python is None:
+            raise FileNotFoundError("The environment of the emulator is missing: make bigquery.")
+        self._process = subprocess.Popen(
+            [str(python), "-P", __file__, str(port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("listening on "):
+                self.port = int(line.split()[-1])
+                return
+        raise RuntimeError(f"The emulator ended with {self._process.wait()}.")
+
+    def stop(self) -> None:
+        """End it at once, with all that is stored."""
+        self._process.kill()
+        self._process.wait()
+
+
+def connect(port: int | str) -> bigquery.Client:
+    """Return a client of the emulator."""
+    from google.api_core.client_options import ClientOptions  # noqa: PLC0415 - not in every environment of the tests
+    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415 - as above
+    from google.cloud import bigquery  # noqa: PLC0415 - as above
+
+    options = ClientOptions(api_endpoint=f"http://127.0.0.1:{port}")
+    return bigquery.Client(PROJECT, AnonymousCredentials(), client_options=options)  # type: ignore[no-untyped-call]
+
+
+async def serve(port: int) -> None:
+    """Run the emulator until it is killed, and print its port."""
+    from bqemulator.config import Settings  # type: ignore[import-not-found]  # noqa: PLC0415 - another environment's
+    from bqemulator.scripting.interpreter import ScriptInterpreter  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
+    from bqemulator.server import EmulatorServer  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
+    from bqemulator.storage.engine import DuckDBEngine  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
+
+    DuckDBEngine._load_spatial = DuckDBEngine._load_format_extensions = lambda self: None
+    turns, run = asyncio.Lock(), ScriptInterpreter.run
+
+    async def run_alone(self: Any, *args: Any, **more: Any) -> Any:
+        async with turns:
+            return await run(self, *args, **more)
+
+    ScriptInterpreter.run = run_alone
+    server = EmulatorServer(Settings(rest_port=port, grpc_port=0, log_level="error"))
+    await server.start()
+    print(f"listening on {server.rest_port}", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1])))
