@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from support.connections import Connections
     from support.pulls import Workspace
     from support.sandboxes import HostedSandbox, SandboxHost
+    from support.servers.bigquery import BigQueryServer
     from support.servers.mariadb import MariadbServer
     from support.servers.postgres import PostgresServer
 
@@ -141,6 +142,19 @@ def mariadb() -> Iterator[MariadbServer]:
         pytest.skip("MariaDB is not installed")
     with running_mariadb() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def bigquery() -> Iterator[BigQueryServer]:
+    """A BigQuery emulator for all tests of a test process; each uses a dataset of its own and leaves it running."""
+    pytest.importorskip("google.cloud.bigquery")
+    from support.servers.bigquery import BigQueryServer, find_python
+
+    if find_python() is None:
+        pytest.skip("the environment of the BigQuery emulator is missing: make bigquery")
+    server = BigQueryServer()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from airflow_provider_toggl.core.load.engines.table_store.engine import TableSto
 from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
-TABLE_STORES = {"file"}
+TABLE_STORES = {"bigquery", "file"}
 
 DIALECTS = [DUCKDB, POSTGRES, SQLITE, MYSQL, ANSI]
 
@@ -69,6 +69,11 @@ class WarehouseLocation:
             return DuckdbEngine(self.where, clock=clock, **{"hold_seconds": 0, **options})
         if self.engine == "file":
             return TableStoreEngine(FileStore(Path(self.where), options.pop("schema")), **options)
+        if self.engine == "bigquery":
+            # Imported here: the client is not in every environment of the tests.
+            from support.servers.bigquery import build_store  # noqa: PLC0415 - see above
+
+            return TableStoreEngine(build_store(self.where, options.pop("schema")), **options)
         if self.engine == "postgres":
             return PostgresEngine(self.where, **options)
         if self.engine == "sqlite":

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
+    from airflow_provider_toggl.core.load.engines.bigquery.store import BigQueryStore
+
 PROJECT = "toggl-test"
 ENVIRONMENT = Path(__file__).parents[3] / ".venv-bigquery"
 
@@ -63,6 +65,16 @@ def connect(port: int | str) -> bigquery.Client:
 
     options = ClientOptions(api_endpoint=f"http://127.0.0.1:{port}")
     return bigquery.Client(PROJECT, AnonymousCredentials(), client_options=options)  # type: ignore[no-untyped-call]
+
+
+def build_store(port: int | str, dataset: str, retry_seconds: float = 10) -> BigQueryStore:
+    """Return the store in a dataset of the emulator."""
+    from airflow_provider_toggl.core.load.engines.bigquery.store import (  # noqa: PLC0415 - the client is not everywhere
+        BigQueryOptions,
+        BigQueryStore,
+    )
+
+    return BigQueryStore(lambda: connect(port), dataset, BigQueryOptions(retry_seconds=retry_seconds))
 
 
 async def serve(port: int) -> None:

@@ -20,6 +20,7 @@ ENGINES = [
     "file",
     pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb")),
     pytest.param("ansi", marks=pytest.mark.xdist_group("postgres-warehouses")),
+    pytest.param("bigquery", marks=[pytest.mark.xdist_group("bigquery"), pytest.mark.soak]),
 ]
 
 
@@ -28,6 +29,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> WarehouseLocation:
     """A place of an engine where nothing has been loaded yet."""
     if request.param == "mysql":
         return WarehouseLocation("mysql", str(request.getfixturevalue("mariadb").port), f"toggl_{next(numbers)}")
+    if request.param == "bigquery":
+        return WarehouseLocation("bigquery", str(request.getfixturevalue("bigquery").port), f"toggl_{next(numbers)}")
     if request.param in ("postgres", "ansi"):
         return WarehouseLocation(request.param, request.getfixturevalue("postgres").dsn, f"toggl_{next(numbers)}")
     return WarehouseLocation(request.param, str(tmp_path / f"warehouse.{request.param}"))
