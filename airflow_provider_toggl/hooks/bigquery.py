@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,7 @@ def build_store(connection: Connection, schema: str) -> BigQueryStore:
     options = read_options(connection, extra)
     try:
         from airflow.providers.google.cloud.hooks.bigquery import BigQueryHook  # noqa: PLC0415 - of an extra
+        from airflow.providers.google.common.hooks.base_google import GoogleBaseHook  # noqa: PLC0415 - as above
 
         from airflow_provider_toggl.core.load.engines.bigquery.store import (  # noqa: PLC0415 - as above
             BigQueryOptions,
@@ -115,6 +117,12 @@ def build_store(connection: Connection, schema: str) -> BigQueryStore:
             f"Loading into BigQuery needs Airflow's Google provider ({missing}): "
             "pip install 'airflow-provider-toggl[bigquery]'."
         ) from None
+
+    if "quota_project_id" in extra and "quota_project_id" not in inspect.signature(GoogleBaseHook).parameters:
+        raise ConfigurationError(
+            f"Connection {connection.conn_id!r} has 'quota_project_id' in its extra, which this version of Airflow's "
+            "Google provider ignores: upgrade apache-airflow-providers-google, or remove it."
+        )
 
     class Hook(BigQueryHook):  # type: ignore[misc]
         """The provider's hook for a connection that was already read."""

@@ -77,6 +77,48 @@ def build_store(port: int | str, dataset: str, retry_seconds: float = 10) -> Big
     return BigQueryStore(lambda: connect(port), dataset, BigQueryOptions(retry_seconds=retry_seconds))
 
 
+def measure_load(port: int | str, dataset: str, count: int) -> dict[str, dict[str, int]]:
+    """Return what a load of new entries costs, and the same load again: jobs, requests, and bytes sent and received."""
+    from google.auth.transport.requests import AuthorizedSession  # noqa: PLC0415 - the client is not everywhere
+    from support.toggl_rows import NOON, at, entries  # noqa: PLC0415 - not for the emulator's own process
+
+    from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine  # noqa: PLC0415 - as above
+    from airflow_provider_toggl.core.load.values import Progress  # noqa: PLC0415 - as above
+    from airflow_provider_toggl.core.load.warehouse import Warehouse  # noqa: PLC0415 - as above
+
+    costs = dict.fromkeys(("jobs", "requests", "sent", "received"), 0)
+
+    def count_request(response: Any, *_: object, **__: object) -> None:
+        request = response.request
+        path = request.path_url.split("?")[0]
+        costs["requests"] += 1
+        # Each upload is a load job, and begins with a POST to the same path.
+        costs["jobs"] += request.method == "POST" and path.endswith("/jobs")
+        costs["sent"] += len(request.body or b"") if isinstance(request.body, (bytes, str)) else 0
+        costs["received"] += len(response.content)
+
+    def connect_counting() -> bigquery.Client:
+        client = connect(port)
+        session = AuthorizedSession(client._credentials)
+        session.hooks["response"].append(count_request)
+        client._http_internal = session
+        return client
+
+    store = build_store(port, dataset)
+    store._connect = connect_counting
+    found = {}
+    progress = Progress("time_entries", "7", NOON, "1", 1, NOON)
+    with Warehouse(TableStoreEngine(store)) as target:
+        target.prepare()
+        for name, seconds in (("load", 1), ("same again", 1)):
+            target._engine._revision = None
+            costs.update(dict.fromkeys(costs, 0))
+            target.load([entries(*range(count), seconds=seconds)], progress, collect_days=True)
+            found[name] = dict(costs)
+            progress = Progress("time_entries", "7", at(1), "2", 1, NOON)
+    return found
+
+
 async def serve(port: int) -> None:
     """Run the emulator until it is killed, and print its port."""
     from bqemulator.config import Settings  # type: ignore[import-not-found]  # noqa: PLC0415 - another environment's

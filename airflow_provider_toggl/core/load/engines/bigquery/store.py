@@ -148,9 +148,8 @@ class BigQueryStore(TableStore):
         """Return BigQuery's time in seconds since the epoch."""
         client = self._connect()
         try:
-            found = client.query(
-                "select unix_micros(current_timestamp())", retry=self._retry, job_retry=self._job_retry
-            ).result(retry=self._retry)
+            sql = "select unix_micros(current_timestamp())"
+            found = client.query(sql, job_retry=None, **self._request).result(retry=self._retry)
             return float(next(iter(found))[0]) / 1e6
         finally:
             client.close()
@@ -195,11 +194,10 @@ class BigQueryStore(TableStore):
             labels=dict(self._options.labels),
             use_legacy_sql=False,
         )
-        # A commit that is repeated after an error finds its own revision if the first one was stored.
-        job = self.client.query(
-            sql, config, location=self._options.location, job_retry=self._job_retry, **self._request
-        )
-        return job.result(retry=self._retry)
+        # Not with job_retry, which makes the client repeat the request by a limit of its own, of many minutes.
+        job = self.client.query(sql, config, location=self._options.location, job_retry=None, **self._request)
+        # A commit that is repeated after an error meets its own revision if the first one was stored.
+        return job.result(retry=self._retry, job_retry=self._job_retry)
 
     def _read_some(self, table: StoredTable, keys: pa.Array) -> pa.Table:
         kind = statements.key_type_of(table)
