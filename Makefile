@@ -12,13 +12,14 @@ OLDEST  := .venv-oldest
 BENCH   := .venv-benchmarks
 CLIENTS := .venv-clients
 PEERS   := .venv-peers
+BIGQUERY := .venv-bigquery
 UV_VENV := .venv-uv
 UV      := $(UV_VENV)/bin/uv
 COMPILE := $(UV) pip compile $(LOCK_ARGS) --quiet --universal --python-version 3.10 --generate-hashes \
            --no-emit-index-url --no-emit-find-links --override requirements/overrides.in \
            --custom-compile-command 'make lock'
 
-.PHONY: help check demo test test-newest test-oldest lint bench soak mutants docs dist installs screenshots lock clean browser mariadb redis style types
+.PHONY: help check demo test test-newest test-oldest lint bench soak mutants docs dist installs screenshots lock clean bigquery browser mariadb redis style types
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -56,9 +57,11 @@ bench: $(VENV)/.ready $(BENCH)/.ready $(PEERS)/.ready mariadb redis ## all bench
 	  $(VENV)/bin/python $$program || missed="$$missed $$program"; done; \
 	if [ -n "$$missed" ]; then echo "A limit was missed, or the program failed:$$missed" >&2; exit 1; fi; echo "Every limit holds."
 
-soak: $(VENV)/.ready redis ## the long fault tests, in random order, SOAK_ROUNDS times (10)
+soak: $(VENV)/.ready $(BIGQUERY)/.ready redis ## the long fault tests, in random order, SOAK_ROUNDS times (10)
 	@for round in $$(seq $${SOAK_ROUNDS:-10}); do \
 	  $(VENV)/bin/python -m pytest -n 2 -q -m "soak and not installs" $(PYTEST_ARGS) || exit 1; done
+
+bigquery: $(BIGQUERY)/.ready ## the BigQuery emulator of the soak tests; needs Python 3.11 or newer
 
 mutants: $(VENV)/.ready ## how many faults put into core its tests notice, as JSON (MUTANTS_ARGS="--seed 2 --mutants 100")
 	@$(VENV)/bin/python scripts/mutants.py --workers $(WORKERS) $(MUTANTS_ARGS)
@@ -84,9 +87,10 @@ lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upg
 	$(COMPILE) requirements/benchmarks.in -o requirements/benchmarks.txt
 	$(COMPILE) requirements/clients.in -o requirements/clients.txt
 	$(COMPILE) requirements/peers.in -o requirements/peers.txt
+	$(subst 3.10,3.11,$(COMPILE)) requirements/bigquery.in -o requirements/bigquery.txt
 
 clean: ## remove every environment, cache and built file
-	rm -rf .venv .venv-oldest .venv-benchmarks .venv-clients .venv-peers .venv-uv .demo .cache build dist site
+	rm -rf .venv .venv-oldest .venv-benchmarks .venv-clients .venv-peers .venv-bigquery .venv-uv .demo .cache build dist site
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 browser:
@@ -114,7 +118,7 @@ $(OLDEST)/.ready: requirements/airflow-oldest.txt pyproject.toml | $(UV)
 	@scripts/install-lock.sh $(UV) $(OLDEST) $< --with-package
 	@touch $@
 
-$(BENCH)/.ready $(CLIENTS)/.ready $(PEERS)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
+$(BENCH)/.ready $(CLIENTS)/.ready $(PEERS)/.ready $(BIGQUERY)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
 	@scripts/make-venv.sh $(PYTHON) $(@D)
 	@scripts/install-lock.sh $(UV) $(@D) $<
 	@touch $@

@@ -279,11 +279,11 @@ def _database_codes() -> str:
         if fault is DatabaseFault.OTHER:
             continue
         cells = []
-        for table in (faults.POSTGRES, faults.MYSQL, faults.SQLITE):
+        for table in (faults.POSTGRES, faults.MYSQL, faults.SQLITE, faults.BIGQUERY):
             codes = sorted(str(code) for code, meant in table.items() if meant is fault)  # type: ignore[attr-defined]
             cells.append(", ".join(f"class {code}" if len(code) == 2 else code for code in codes))
         rows.append((fault.value, *cells, "by its text" if fault in faults.DUCKDB.values() else ""))
-    return _table(("Fault", "PostgreSQL (SQLSTATE)", "MySQL, MariaDB", "SQLite", "DuckDB"), rows)
+    return _table(("Fault", "PostgreSQL (SQLSTATE)", "MySQL, MariaDB", "SQLite", "BigQuery (reason)", "DuckDB"), rows)
 
 
 def _sandbox_settings() -> str:

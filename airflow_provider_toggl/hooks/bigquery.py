@@ -68,8 +68,8 @@ def read_extra(connection: Connection) -> dict[str, Any]:
         for key, value in connection.extra_dejson.items()
         if value not in (None, "", "null") and (value or key.removeprefix(_PREFIX) not in _REFUSED)
     }
-    for key in extra:
-        if key in _REFUSED and extra[key] not in ("false", "False", "{}"):
+    for key, value in extra.items():
+        if key in _REFUSED and value not in ("false", "False", "{}"):
             raise ConfigurationError(
                 f"Connection {name!r} has {key!r} in its extra: {_REFUSED[key]}. Remove it, or use another connection."
             )
@@ -81,7 +81,7 @@ def read_extra(connection: Connection) -> dict[str, Any]:
     return extra
 
 
-def read_options(connection: Connection, extra: Mapping[str, Any]) -> dict[str, Any]:
+def read_options(extra: Mapping[str, Any]) -> dict[str, Any]:
     """Return the store's options in the extra of a connection.
 
     :raises ConfigurationError: one is invalid.
@@ -103,7 +103,7 @@ def build_store(connection: Connection, schema: str) -> BigQueryStore:
     :raises ConfigurationError: a field is invalid, or a package is missing.
     """
     extra = read_extra(connection)
-    options = read_options(connection, extra)
+    options = read_options(extra)
     try:
         from airflow.providers.google.cloud.hooks.bigquery import BigQueryHook  # noqa: PLC0415 - of an extra
         from airflow.providers.google.common.hooks.base_google import GoogleBaseHook  # noqa: PLC0415 - as above

@@ -58,13 +58,13 @@ def test_what_the_providers_form_stores_when_nothing_is_filled_in_is_taken(conne
 def test_options_of_jobs_are_taken_from_the_extra(connections: Connections) -> None:
     given = {"location": "EU", "priority": "BATCH", "labels": '{"team": "time"}', "num_retries": "2"}
     connection = google(connections, given)
-    assert read_options(connection, read_extra(connection)) == {
+    assert read_options(read_extra(connection)) == {
         "location": "EU",
         "priority": "BATCH",
         "labels": {"team": "time"},
         "upload_retries": 2,
     }
-    assert read_options(connection, {}) == {
+    assert read_options({}) == {
         "location": None,
         "priority": "INTERACTIVE",
         "labels": {},
@@ -73,9 +73,9 @@ def test_options_of_jobs_are_taken_from_the_extra(connections: Connections) -> N
 
 
 @pytest.mark.parametrize("extra", [{"priority": "LOW"}, {"labels": "[1]"}, {"num_retries": "many"}])
-def test_an_option_that_is_invalid_is_named(connections: Connections, extra: dict[str, Any]) -> None:
+def test_an_option_that_is_invalid_is_named(extra: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(extra))):
-        read_options(google(connections, extra), extra)
+        read_options(extra)
 
 
 def test_without_the_provider_the_extra_to_install_is_named(

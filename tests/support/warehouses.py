@@ -71,7 +71,7 @@ class WarehouseLocation:
             return TableStoreEngine(FileStore(Path(self.where), options.pop("schema")), **options)
         if self.engine == "bigquery":
             # Imported here: the client is not in every environment of the tests.
-            from support.servers.bigquery import build_store  # noqa: PLC0415 - see above
+            from support.servers.bigquery import build_store
 
             return TableStoreEngine(build_store(self.where, options.pop("schema")), **options)
         if self.engine == "postgres":

@@ -59,9 +59,9 @@ class BigQueryServer:
 
 def connect(port: int | str) -> bigquery.Client:
     """Return a client of the emulator."""
-    from google.api_core.client_options import ClientOptions  # noqa: PLC0415 - not in every environment of the tests
-    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415 - as above
-    from google.cloud import bigquery  # noqa: PLC0415 - as above
+    from google.api_core.client_options import ClientOptions
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import bigquery
 
     options = ClientOptions(api_endpoint=f"http://127.0.0.1:{port}")
     return bigquery.Client(PROJECT, AnonymousCredentials(), client_options=options)  # type: ignore[no-untyped-call]
@@ -69,7 +69,7 @@ def connect(port: int | str) -> bigquery.Client:
 
 def build_store(port: int | str, dataset: str, retry_seconds: float = 10) -> BigQueryStore:
     """Return the store in a dataset of the emulator."""
-    from airflow_provider_toggl.core.load.engines.bigquery.store import (  # noqa: PLC0415 - the client is not everywhere
+    from airflow_provider_toggl.core.load.engines.bigquery.store import (
         BigQueryOptions,
         BigQueryStore,
     )
@@ -79,12 +79,12 @@ def build_store(port: int | str, dataset: str, retry_seconds: float = 10) -> Big
 
 def measure_load(port: int | str, dataset: str, count: int) -> dict[str, dict[str, int]]:
     """Return what a load of new entries costs, and the same load again: jobs, requests, and bytes sent and received."""
-    from google.auth.transport.requests import AuthorizedSession  # noqa: PLC0415 - the client is not everywhere
-    from support.toggl_rows import NOON, at, entries  # noqa: PLC0415 - not for the emulator's own process
+    from google.auth.transport.requests import AuthorizedSession
+    from support.toggl_rows import NOON, at, entries
 
-    from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine  # noqa: PLC0415 - as above
-    from airflow_provider_toggl.core.load.values import Progress  # noqa: PLC0415 - as above
-    from airflow_provider_toggl.core.load.warehouse import Warehouse  # noqa: PLC0415 - as above
+    from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine
+    from airflow_provider_toggl.core.load.values import Progress
+    from airflow_provider_toggl.core.load.warehouse import Warehouse
 
     costs = dict.fromkeys(("jobs", "requests", "sent", "received"), 0)
 
@@ -121,10 +121,10 @@ def measure_load(port: int | str, dataset: str, count: int) -> dict[str, dict[st
 
 async def serve(port: int) -> None:
     """Run the emulator until it is killed, and print its port."""
-    from bqemulator.config import Settings  # type: ignore[import-not-found]  # noqa: PLC0415 - another environment's
-    from bqemulator.scripting.interpreter import ScriptInterpreter  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
-    from bqemulator.server import EmulatorServer  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
-    from bqemulator.storage.engine import DuckDBEngine  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
+    from bqemulator.config import Settings  # type: ignore[import-not-found]
+    from bqemulator.scripting.interpreter import ScriptInterpreter  # type: ignore[import-not-found]
+    from bqemulator.server import EmulatorServer  # type: ignore[import-not-found]
+    from bqemulator.storage.engine import DuckDBEngine  # type: ignore[import-not-found]
 
     DuckDBEngine._load_spatial = DuckDBEngine._load_format_extensions = lambda self: None
     turns, run = asyncio.Lock(), ScriptInterpreter.run

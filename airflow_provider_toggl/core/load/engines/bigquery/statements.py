@@ -48,7 +48,9 @@ def _create_table(dataset: str, table: StoredTable) -> str:
         for column in table.columns
     )
     cluster = f"cluster by {quote(KEY)}" if table.key == (KEY,) else ""
-    return f"create table if not exists {_of(dataset, table.name)} ({columns}) {_PARTITIONS.get(table.name, '')} {cluster}"
+    return (
+        f"create table if not exists {_of(dataset, table.name)} ({columns}) {_PARTITIONS.get(table.name, '')} {cluster}"
+    )
 
 
 def read_columns(dataset: str) -> str:
@@ -87,13 +89,13 @@ def commit(dataset: str, revision: int, changes: Sequence[TableChange], staging:
 
     :param staging: that table; it is dropped at the end.
     """
-    at, staged = _of(dataset, REVISION), _of(dataset, staging)
+    at, staged, number = _of(dataset, REVISION), _of(dataset, staging), quote("revision")
+    refuse = f"raise using message = '{CONFLICT}'"
     statements = [
         "begin transaction",
-        f"if coalesce((select max({quote('revision')}) from {at}), -1) <> {int(revision)} then "
-        f"raise using message = '{CONFLICT}'; end if",
+        f"if coalesce((select max({number}) from {at}), -1) <> {revision} then {refuse}; end if",
         # Two commits at once both change this row, and BigQuery ends one of them.
-        f"update {at} set {quote('revision')} = {int(revision) + 1} where true",
+        f"update {at} set {number} = {revision + 1} where true",
     ]
     for place, change in enumerate(changes):
         part = rows_part(place)

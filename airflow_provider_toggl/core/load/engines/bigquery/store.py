@@ -113,7 +113,9 @@ class BigQueryStore(TableStore):
 
     def read_rows(self, table: StoredTable, keys: pa.Array) -> pa.Table:
         """Return the stored rows with these keys."""
-        parts = [self._read_some(table, keys[begin : begin + _KEYS_AT_ONCE]) for begin in range(0, len(keys), _KEYS_AT_ONCE)]
+        parts = [
+            self._read_some(table, keys[begin : begin + _KEYS_AT_ONCE]) for begin in range(0, len(keys), _KEYS_AT_ONCE)
+        ]
         return pa.concat_tables([values.arrow_schema(table).empty_table(), *parts])
 
     def read_workspace(self, table: StoredTable, workspace_id: int | None) -> pa.Table:
@@ -209,9 +211,7 @@ class BigQueryStore(TableStore):
         ]
         return self._read(table, statements.read_rows(self._qualified, table, kind), parameters)
 
-    def _read(
-        self, table: StoredTable, sql: str, parameters: Sequence[bigquery.ScalarQueryParameter]
-    ) -> pa.Table:
+    def _read(self, table: StoredTable, sql: str, parameters: Sequence[bigquery.ScalarQueryParameter]) -> pa.Table:
         found = self._run(sql, parameters).to_arrow(create_bqstorage_client=False)
         return values.from_stored(table, found)
 

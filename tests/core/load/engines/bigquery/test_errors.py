@@ -13,7 +13,9 @@ import pytest
 
 pytest.importorskip("google.cloud.bigquery")
 
+from google.api_core.exceptions import GoogleAPIError
 from google.auth import exceptions as auth
+from requests.exceptions import RequestException
 from support.servers.bigquery import build_store
 
 from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError, WarehouseReadOnly
@@ -38,7 +40,7 @@ def answering(status: int, reason: str, message: str) -> Iterator[int]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 - the base's
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -55,15 +57,12 @@ def answering(status: int, reason: str, message: str) -> Iterator[int]:
 def error_of(port: int) -> WarehouseError:
     store = build_store(port, "toggl", RETRY_SECONDS)
     store.open()
-    try:
+    with pytest.raises((GoogleAPIError, auth.GoogleAuthError, RequestException)) as raised:
         store.read_state()
-    except Exception as error:
-        translated = store.translate(error)
-        assert translated is not None, error
-        return translated
-    finally:
-        store.close()
-    raise AssertionError("it answered")
+    store.close()
+    translated = store.translate(raised.value)
+    assert translated is not None
+    return translated
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -16,11 +17,12 @@ pytest.importorskip("google.cloud.bigquery")
 
 from support.entry_histories import draw_history
 from support.servers.bigquery import BigQueryServer, build_store, connect, measure_load
-from support.toggl_rows import NOON, WORKSPACE, at, decode, entries, report_row, tags
+from support.toggl_rows import NOON, WORKSPACE, decode, entries, report_row, tags
 from support.warehouses import WarehouseLocation, loading, rows
 
 from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError
 from airflow_provider_toggl.core.load.engines.bigquery import statements
+from airflow_provider_toggl.core.load.engines.bigquery.values import build_parts
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.load.engines.table_store.contract import CommitConflict
 from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine
@@ -111,16 +113,10 @@ def test_an_upload_has_a_time_at_which_bigquery_deletes_it(
 ) -> None:
     target.prepare()
     store.open()
-    name = store._upload(b"PAR1" if False else _empty_parts())
+    name = store._upload(build_parts([]))
     expires = connect(bigquery.port).get_table(f"{dataset}.{name}").expires
     assert expires is not None
     assert timedelta(hours=23) < expires - datetime.now(timezone.utc) < timedelta(hours=25)
-
-
-def _empty_parts() -> bytes:
-    from airflow_provider_toggl.core.load.engines.bigquery.values import build_parts  # noqa: PLC0415 - needs no client
-
-    return build_parts([])
 
 
 @pytest.mark.parametrize(
@@ -167,9 +163,11 @@ def test_a_revision_that_somebody_deleted_is_said(bigquery: BigQueryServer, targ
 
 
 @pytest.mark.parametrize("count", [1_000, 100_000])
-def test_a_load_takes_four_jobs_however_many_rows_it_has(bigquery: BigQueryServer, dataset: str, count: int) -> None:
+def test_a_load_takes_four_jobs_however_many_rows_it_has(
+    bigquery: BigQueryServer, dataset: str, count: int, record_property: Callable[[str, object], None]
+) -> None:
     costs = measure_load(bigquery.port, dataset, count)
-    print(costs)
+    record_property("costs", json.dumps({"rows": count, **costs}))
     assert costs["load"]["jobs"] <= 4
     assert costs["same again"]["jobs"] <= 4
 
