@@ -124,7 +124,7 @@ def build_store(connection: Connection, schema: str) -> BigQueryStore:
             "Google provider ignores: upgrade apache-airflow-providers-google, or remove it."
         )
 
-    class Hook(BigQueryHook):  # type: ignore[misc]
+    class Hook(BigQueryHook):  # type: ignore[misc] # not typed
         """The provider's hook for a connection that was already read."""
 
         @classmethod
@@ -134,11 +134,12 @@ def build_store(connection: Connection, schema: str) -> BigQueryStore:
     def connect() -> bigquery.Client:
         try:
             hook = Hook(gcp_conn_id=connection.conn_id, use_legacy_sql=False)
-            return hook.get_client(project_id=hook.project_id, location=options["location"])
+            client: bigquery.Client = hook.get_client(project_id=hook.project_id, location=options["location"])
         except (AirflowException, OSError, ValueError) as error:
             raise ConfigurationError(
                 f"Connection {connection.conn_id!r} cannot be used: {error}. Correct its key, or the project in its "
                 "extra."
             ) from None
+        return client
 
     return BigQueryStore(connect, schema, BigQueryOptions(**options))

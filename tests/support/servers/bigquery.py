@@ -67,7 +67,7 @@ def connect(port: int | str) -> bigquery.Client:
     return bigquery.Client(PROJECT, AnonymousCredentials(), client_options=options)  # type: ignore[no-untyped-call]
 
 
-def build_store(port: int | str, dataset: str, retry_seconds: float = 10) -> BigQueryStore:
+def build_store(port: int | str, dataset: str, retry_seconds: float = 60) -> BigQueryStore:
     """Return the store in a dataset of the emulator."""
     from airflow_provider_toggl.core.load.engines.bigquery.store import (
         BigQueryOptions,
@@ -121,10 +121,10 @@ def measure_load(port: int | str, dataset: str, count: int) -> dict[str, dict[st
 
 async def serve(port: int) -> None:
     """Run the emulator until it is killed, and print its port."""
-    from bqemulator.config import Settings  # type: ignore[import-not-found]
-    from bqemulator.scripting.interpreter import ScriptInterpreter  # type: ignore[import-not-found]
-    from bqemulator.server import EmulatorServer  # type: ignore[import-not-found]
-    from bqemulator.storage.engine import DuckDBEngine  # type: ignore[import-not-found]
+    from bqemulator.config import Settings
+    from bqemulator.scripting.interpreter import ScriptInterpreter
+    from bqemulator.server import EmulatorServer
+    from bqemulator.storage.engine import DuckDBEngine
 
     DuckDBEngine._load_spatial = DuckDBEngine._load_format_extensions = lambda self: None
     turns, run = asyncio.Lock(), ScriptInterpreter.run

@@ -16,6 +16,11 @@ from airflow_provider_toggl.core.load.engines.table_store.contract import Commit
 LONGEST = 400
 """Characters shown of BigQuery's text."""
 
+ALTERED = (
+    "If it is one of this package's, somebody removed, renamed or altered it: put it back as it was, or load into "
+    "another schema. A dataset in another location than the connection's also counts as missing."
+)
+
 _ADVICE = {
     **faults.ADVICE,
     DatabaseFault.UNREACHABLE: "Check the network between Airflow's workers and Google, and Google Cloud's status.",
@@ -28,10 +33,7 @@ _ADVICE = {
         "A quota of the project is used up or too many requests came at once: let tasks load less often, or raise "
         "the quota that is named, in the Google Cloud console."
     ),
-    DatabaseFault.MISSING_OBJECT: (
-        "If it is one of this package's, somebody removed, renamed or altered it: put it back as it was, or load into "
-        "another schema. A dataset in another location than the connection's also counts as missing."
-    ),
+    DatabaseFault.MISSING_OBJECT: ALTERED,
     DatabaseFault.READ_ONLY: "Enable billing for the project: the BigQuery sandbox takes no changes of rows.",
     DatabaseFault.OUT_OF_MEMORY: "Load in smaller parts, or give the project more slots.",
     DatabaseFault.CANCELED: "A person canceled the job, or a time limit of the project ended it.",

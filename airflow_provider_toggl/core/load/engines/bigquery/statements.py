@@ -127,11 +127,8 @@ def _store(dataset: str, change: TableChange, source: str) -> list[str]:
     updates = ", ".join(
         f"{quote(column.name)} = s.{quote(column.name)}" for column in table.columns if column.name not in table.key
     )
-    return [
-        f"merge into {target} as t using {source} as s on {' and '.join(same)} "
-        f"when matched then update set {updates} "
-        f"when not matched then insert ({names}) values ({names})"
-    ]
+    merge = f"merge into {target} as t using {source} as s on {' and '.join(same)}"
+    return [f"{merge} when matched then update set {updates} when not matched then insert ({names}) values ({names})"]
 
 
 def key_type_of(table: StoredTable) -> str:

@@ -14,7 +14,7 @@ from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY, DEFAULT_RETRY
 
-from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError
+from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault, WarehouseError
 from airflow_provider_toggl.core.load.engines.bigquery import dialect, errors, statements, values
 from airflow_provider_toggl.core.load.engines.table_store.contract import StoredState, TableChange, TableStore
 from airflow_provider_toggl.core.load.engines.table_store.tables import STATE_TABLES, StoredTable
@@ -75,7 +75,7 @@ class BigQueryStore(TableStore):
         """Close the client."""
         client, self._client = self._client, None
         if client is not None:
-            client.close()
+            client.close()  # type: ignore[no-untyped-call]
 
     def exists(self) -> bool:
         """Return whether the last of our tables is there."""
@@ -103,10 +103,11 @@ class BigQueryStore(TableStore):
         texts: dict[str, list[str]] = {}
         for name, content in zip(rows["name"].to_pylist(), rows["content"].to_pylist(), strict=True):
             texts.setdefault(name, []).append(content)
-        if len(texts.get("", ())) != 1:
+        count = len(texts.get("", ()))
+        if count != 1:
             raise WarehouseError(
-                f"{self.where}: table {statements.REVISION!r} must have exactly one row, which numbers the commits, and "
-                f"has {len(texts.get('', ()))}. Somebody changed it: put one row with any number into it."
+                f"{self.where}: table {statements.REVISION!r} must have exactly one row, which numbers the commits, "
+                f"and has {count}. Somebody changed it: put one row with any number into it."
             )
         tables = {name: values.decode_rows(table, texts.get(name, [])) for name, table in STATE_TABLES.items()}
         return StoredState(int(texts[""][0]), tables)
@@ -134,7 +135,10 @@ class BigQueryStore(TableStore):
         return values.with_utc(found.to_arrow(create_bqstorage_client=False))
 
     def translate(self, error: BaseException) -> WarehouseError | None:
-        """Return an error of Google's libraries as one of this package."""
+        """Return an error of Google's libraries as one of this package, also of values that have another type."""
+        if isinstance(error, pa.ArrowException):
+            words = f"{self.where}: a column has another type than this package gave it"
+            return WarehouseError(f"{words}. {errors.ALTERED}", fault=DatabaseFault.MISSING_OBJECT)
         return errors.translate(error, self.where)
 
     def check_zone(self, timezone: str) -> None:
@@ -154,7 +158,7 @@ class BigQueryStore(TableStore):
             found = client.query(sql, job_retry=None, **self._request).result(retry=self._retry)
             return float(next(iter(found))[0]) / 1e6
         finally:
-            client.close()
+            client.close()  # type: ignore[no-untyped-call]
 
     # Requests
 

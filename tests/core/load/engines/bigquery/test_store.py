@@ -11,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 
 pytest.importorskip("google.cloud.bigquery")
@@ -24,8 +25,9 @@ from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError
 from airflow_provider_toggl.core.load.engines.bigquery import statements
 from airflow_provider_toggl.core.load.engines.bigquery.values import build_parts
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
-from airflow_provider_toggl.core.load.engines.table_store.contract import CommitConflict
+from airflow_provider_toggl.core.load.engines.table_store.contract import CommitConflict, TableChange
 from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine
+from airflow_provider_toggl.core.load.engines.table_store.tables import STATE_TABLES
 from airflow_provider_toggl.core.load.merging import rule
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
 from airflow_provider_toggl.core.load.values import Progress
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.soak, pytest.mark.xdist_group("bigquery")]
 
 numbers = itertools.count(1)
+COUNTER = STATE_TABLES["change_counter"]
+NONE = pa.array([], pa.int64())
+COUNTED = TableChange(COUNTER, pa.table({"seq": [5]}), NONE, NONE)
 PROGRESS = Progress("time_entries", "7", NOON, "1", 1, NOON)
 
 
@@ -68,7 +73,7 @@ def test_a_commit_with_an_outdated_revision_stores_nothing(store: BigQueryStore,
     revision = store.read_state().revision
     target.load([tags(2)], PROGRESS)
     with pytest.raises(Exception, match=statements.CONFLICT) as raised:
-        store.commit(revision, [])
+        store.commit(revision, [COUNTED])
     assert isinstance(store.translate(raised.value), CommitConflict)
     assert store.read_state().revision == revision + 1
 
@@ -77,7 +82,7 @@ def test_the_server_goes_away_between_upload_and_script_and_nothing_is_stored(
     monkeypatch: pytest.MonkeyPatch, dataset: str
 ) -> None:
     server = BigQueryServer()
-    store = build_store(server.port, dataset, retry_seconds=1)
+    store = build_store(server.port, dataset, retry_seconds=20)
     upload = store._upload
 
     def upload_and_lose_the_server(content: bytes) -> str:
@@ -109,21 +114,22 @@ def test_a_script_that_fails_in_the_middle_stores_nothing_and_its_upload_expires
 
 
 def test_an_upload_has_a_time_at_which_bigquery_deletes_it(
-    bigquery: BigQueryServer, store: BigQueryStore, target: Warehouse, dataset: str
+    monkeypatch: pytest.MonkeyPatch, store: BigQueryStore, target: Warehouse
 ) -> None:
     target.prepare()
     store.open()
-    name = store._upload(build_parts([]))
-    expires = connect(bigquery.port).get_table(f"{dataset}.{name}").expires
-    assert expires is not None
-    assert timedelta(hours=23) < expires - datetime.now(timezone.utc) < timedelta(hours=25)
+    made: list[Any] = []
+    create = store.client.create_table
+    monkeypatch.setattr(store.client, "create_table", lambda table, **more: made.append(table) or create(table, **more))
+    store._upload(build_parts([COUNTED]))
+    assert timedelta(hours=23) < made[0].expires - datetime.now(timezone.utc) < timedelta(hours=25)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         "alter table {0}.tags drop column name",
-        "create or replace table {0}.tags as select 'x' as id, 1 as workspace_id",
+        "create or replace table {0}.settings as select 1 as key",
         "drop table {0}.sync_state",
     ],
 )
@@ -138,16 +144,13 @@ def test_a_table_that_somebody_altered_is_an_error_with_a_cure(
     assert raised.value.fault is DatabaseFault.MISSING_OBJECT
 
 
-def test_columns_and_views_that_are_missing_are_added(
-    bigquery: BigQueryServer, store: BigQueryStore, target: Warehouse, dataset: str
+def test_tables_columns_and_views_that_are_missing_are_added(
+    bigquery: BigQueryServer, target: Warehouse, dataset: str
 ) -> None:
-    target.load([tags(1)])
-    run(bigquery, f"alter table {dataset}.projects drop column currency")
-    run(bigquery, f"drop view {dataset}.time_entry_facts")
-    store.open()
-    store.create()
+    run(bigquery, f"create schema {dataset}")
+    run(bigquery, f"create table {dataset}.projects (id int64, workspace_id int64, name string)")
     target.load([decode("projects", {"id": 1, "name": "P", "currency": "EUR"})])
-    assert rows(target, 'select "currency" from "projects"') == [("EUR",)]
+    assert rows(target, 'select "name", "currency" from "projects"') == [("P", "EUR")]
     assert rows(target, 'select * from "time_entry_facts"') == []
 
 
