@@ -90,10 +90,11 @@ def commit(dataset: str, revision: int, changes: Sequence[TableChange], staging:
     :param staging: that table; it is dropped at the end.
     """
     at, staged, number = _of(dataset, REVISION), _of(dataset, staging), quote("revision")
-    refuse = f"raise using message = '{CONFLICT}'"
+    stored = f"coalesce(max({number}), -1)"
+    refuse = f"error(concat('{CONFLICT}, number ', cast({stored} as string)))"
     statements = [
         "begin transaction",
-        f"if coalesce((select max({number}) from {at}), -1) <> {revision} then {refuse}; end if",
+        f"select case when {stored} = {revision} then 'current' else {refuse} end as revision from {at}",
         # Two commits at once both change this row, and BigQuery ends one of them.
         f"update {at} set {number} = {revision + 1} where true",
     ]

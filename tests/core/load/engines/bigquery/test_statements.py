@@ -27,7 +27,8 @@ def one(change: TableChange) -> list[str]:
 def test_a_commit_is_one_transaction_that_compares_and_raises_the_revision_first() -> None:
     begin, check, count, *_, commit, drop = script(TableChange(TAGS, pa.table({"id": [1]}), ids(), ids()))
     assert begin == "begin transaction"
-    assert "`my-project.toggl.load_revision`), -1) <> 4 then raise using message" in check
+    assert check.startswith("select case when coalesce(max(`revision`), -1) = 4 then 'current' else error(")
+    assert check.endswith("from `my-project.toggl.load_revision`")
     assert count.endswith("set `revision` = 5 where true")
     assert (commit, drop) == ("commit transaction", "drop table if exists `my-project.toggl.staging_1`;")
 
