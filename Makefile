@@ -13,6 +13,7 @@ BENCH   := .venv-benchmarks
 CLIENTS := .venv-clients
 CLOUDS  := .venv-clouds
 PEERS   := .venv-peers
+BIGQUERY := .venv-bigquery
 SNOWFLAKE := .venv-snowflake
 UV_VENV := .venv-uv
 UV      := $(UV_VENV)/bin/uv
@@ -64,8 +65,10 @@ soak: $(VENV)/.ready redis ## the long fault tests, in random order, SOAK_ROUNDS
 	@for round in $$(seq $${SOAK_ROUNDS:-10}); do \
 	  $(VENV)/bin/python -m pytest -n 2 -q -m "soak and not installs and not clouds" $(PYTEST_ARGS) || exit 1; done
 
-clouds: $(CLOUDS)/.ready $(SNOWFLAKE)/.ready ## the contract and faults of cloud warehouses and object stores, on emulators
-	TOGGL_SNOWFLAKE_PYTHON=$(CURDIR)/$(SNOWFLAKE)/bin/python $(CLOUDS)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m clouds $(PYTEST_ARGS)
+clouds: $(CLOUDS)/.ready $(BIGQUERY)/.ready $(SNOWFLAKE)/.ready ## cloud warehouses and object stores on emulators; Python 3.11 or newer
+	export TOGGL_SNOWFLAKE_PYTHON=$(CURDIR)/$(SNOWFLAKE)/bin/python; \
+	$(CLOUDS)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m clouds $(PYTEST_ARGS) && \
+	$(CLOUDS)/bin/python -m pytest -q -n $(WORKERS) -m "not soak" tests/hooks
 
 mutants: $(VENV)/.ready ## how many faults put into core its tests notice, as JSON (MUTANTS_ARGS="--seed 2 --mutants 100")
 	@$(VENV)/bin/python scripts/mutants.py --workers $(WORKERS) $(MUTANTS_ARGS)
@@ -93,10 +96,11 @@ lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upg
 	$(COMPILE) requirements/benchmarks.in -o requirements/benchmarks.txt
 	$(COMPILE) requirements/clients.in -o requirements/clients.txt
 	$(COMPILE) requirements/peers.in -o requirements/peers.txt
+	$(subst 3.10,3.11,$(COMPILE)) requirements/bigquery.in -o requirements/bigquery.txt
 	$(COMPILE) requirements/snowflake.in -o requirements/snowflake.txt
 
 clean: ## remove every environment, cache and built file
-	rm -rf .venv .venv-oldest .venv-benchmarks .venv-clients .venv-clouds .venv-peers .venv-snowflake .venv-uv .demo .cache build dist site
+	rm -rf .venv .venv-oldest .venv-benchmarks .venv-bigquery .venv-clients .venv-clouds .venv-peers .venv-snowflake .venv-uv .demo .cache build dist site
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 browser:
@@ -129,7 +133,7 @@ $(OLDEST)/.ready: requirements/airflow-oldest.txt pyproject.toml | $(UV)
 	@scripts/install-lock.sh $(UV) $(OLDEST) $< --with-package
 	@touch $@
 
-$(BENCH)/.ready $(CLIENTS)/.ready $(PEERS)/.ready $(SNOWFLAKE)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
+$(BENCH)/.ready $(CLIENTS)/.ready $(PEERS)/.ready $(BIGQUERY)/.ready $(SNOWFLAKE)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
 	@scripts/make-venv.sh $(PYTHON) $(@D)
 	@scripts/install-lock.sh $(UV) $(@D) $<
 	@touch $@

@@ -274,20 +274,28 @@ def _problems(check: str) -> str:
     return _join_parts(f"## {check}", _table(("Problem", "Status", "Meaning", "Fix"), rows))
 
 
+_CODES: dict[str, Any] = {
+    "PostgreSQL (SQLSTATE)": faults.POSTGRES,
+    "MySQL, MariaDB": faults.MYSQL,
+    "SQLite": faults.SQLITE,
+    "Snowflake": faults.SNOWFLAKE,
+    "BigQuery (reason)": faults.BIGQUERY,
+    "ClickHouse": faults.CLICKHOUSE,
+}
+
+
 def _database_codes() -> str:
     rows = []
     for fault in DatabaseFault:
         if fault is DatabaseFault.OTHER:
             continue
         cells = []
-        for table in (faults.POSTGRES, faults.MYSQL, faults.SQLITE, faults.SNOWFLAKE, faults.CLICKHOUSE):
-            codes = sorted(str(code) for code, meant in table.items() if meant is fault)  # type: ignore[attr-defined]
+        for table in _CODES.values():
+            codes = sorted(str(code) for code, meant in table.items() if meant is fault)
             is_postgres = table is faults.POSTGRES
             cells.append(", ".join(f"class {code}" if is_postgres and len(code) == 2 else code for code in codes))
         rows.append((fault.value, *cells, "by its text" if fault in faults.DUCKDB.values() else ""))
-    return _table(
-        ("Fault", "PostgreSQL (SQLSTATE)", "MySQL, MariaDB", "SQLite", "Snowflake", "ClickHouse", "DuckDB"), rows
-    )
+    return _table(("Fault", *_CODES, "DuckDB"), rows)
 
 
 def _sandbox_settings() -> str:

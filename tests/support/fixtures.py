@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from support.connections import Connections
     from support.pulls import Workspace
     from support.sandboxes import HostedSandbox, SandboxHost
+    from support.servers.bigquery import BigQueryServer
     from support.servers.clickhouse import ClickhouseServer
     from support.servers.mariadb import MariadbServer
     from support.servers.moto import MotoServer
@@ -177,6 +178,20 @@ def clickhouse() -> Iterator[ClickhouseServer]:
         pytest.skip("chDB, which has ClickHouse's engine, is not installed: pip install chdb")
     with running_clickhouse() as server:
         yield server
+        yield server
+
+
+@pytest.fixture(scope="session")
+def bigquery() -> Iterator[BigQueryServer]:
+    """A BigQuery emulator for all tests of a test process; each uses a dataset of its own and leaves it running."""
+    pytest.importorskip("google.cloud.bigquery")
+    from support.servers.bigquery import BigQueryServer, find_python
+
+    if find_python() is None:
+        pytest.skip("the environment of the BigQuery emulator is missing: make clouds")
+    server = BigQueryServer()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

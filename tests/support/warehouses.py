@@ -60,6 +60,12 @@ def build_iceberg(where: str, schema: str) -> TableStore:
     return IcebergStore(lambda: load_catalog("tests", **properties), schema, f"Iceberg {folder}")
 
 
+def build_bigquery(where: str, schema: str) -> TableStore:
+    from support.servers import bigquery
+
+    return bigquery.build_store(where, schema)
+
+
 def build_clickhouse(where: str, schema: str) -> ClickhouseStore:
     from support.servers import clickhouse
 
@@ -73,6 +79,7 @@ def build_snowflake(where: str, schema: str) -> TableStore:
 
 
 TABLE_STORES: dict[str, Callable[[str, str], TableStore]] = {
+    "bigquery": build_bigquery,
     "clickhouse": build_clickhouse,
     "file": build_file,
     "iceberg": build_iceberg,

@@ -200,6 +200,35 @@ CLICKHOUSE_ADVICE: dict[int, str] = {
 }
 """What to do where the code says more than its fault."""
 
+BIGQUERY = _by_code(
+    {
+        DatabaseFault.UNREACHABLE: (
+            *("backendError", "badGateway", "internalError", "jobBackendError", "jobInternalError", "tableUnavailable"),
+        ),
+        DatabaseFault.BAD_CREDENTIALS: ("authError", "invalidUser", "required"),
+        DatabaseFault.MISSING_RIGHT: ("accessDenied", "forbidden"),
+        DatabaseFault.READ_ONLY: ("billingNotEnabled",),
+        DatabaseFault.TOO_MANY_CONNECTIONS: ("jobRateLimitExceeded", "quotaExceeded", "rateLimitExceeded"),
+        DatabaseFault.MISSING_OBJECT: ("notFound",),
+        DatabaseFault.OUT_OF_MEMORY: ("resourcesExceeded", "responseTooLarge"),
+        DatabaseFault.CANCELED: ("stopped", "timeout"),
+    }
+)
+"""By the reason of BigQuery's API."""
+
+BIGQUERY_TEXTS = _by_code(
+    {
+        DatabaseFault.LOCKED: ("concurrent update",),
+        DatabaseFault.UNKNOWN_DATABASE: ("Not found: Project", "has not enabled BigQuery"),
+        DatabaseFault.MISSING_OBJECT: (
+            *("Unrecognized name", "is not present in table", "was not found", "not found in FROM clause"),
+            *("cannot be assigned to", "cannot be inserted into", "No matching signature", "does not exist"),
+            "does not have a column",
+        ),
+    }
+)
+"""By a part of BigQuery's text, where the reason is ``invalidQuery`` or ``notFound``."""
+
 ADVICE: dict[DatabaseFault, str] = {
     DatabaseFault.UNREACHABLE: "Check host, port and network, and that the server runs.",
     DatabaseFault.CONNECTION_LOST: "The connection was cut.",

@@ -27,6 +27,7 @@ ENGINES = [
     pytest.param("clickhouse", marks=[*CLOUDS, pytest.mark.xdist_group("clickhouse")]),
     pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb")),
     pytest.param("ansi", marks=pytest.mark.xdist_group("postgres-warehouses")),
+    pytest.param("bigquery", marks=[*CLOUDS, pytest.mark.xdist_group("bigquery")]),
 ]
 
 
@@ -42,6 +43,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> WarehouseLocation:
         return WarehouseLocation(
             "clickhouse", str(request.getfixturevalue("clickhouse").port), f"toggl_{next(numbers)}"
         )
+    if request.param == "bigquery":
+        return WarehouseLocation("bigquery", str(request.getfixturevalue("bigquery").port), f"toggl_{next(numbers)}")
     if request.param in ("postgres", "ansi"):
         return WarehouseLocation(request.param, request.getfixturevalue("postgres").dsn, f"toggl_{next(numbers)}")
     if request.param.startswith("iceberg"):
