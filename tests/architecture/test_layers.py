@@ -127,7 +127,12 @@ def test_importing_all_of_it_loads_nothing_of_airflow(folder: str) -> None:
     program = f"""
 import importlib, sys
 for name in {names!r}:
-    importlib.import_module(name)
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as missing:
+        # Clients of clouds are in the environment of `make clouds` alone.
+        if missing.name.split(".")[0] not in ("clickhouse_connect", "google", "snowflake"):
+            raise
 print(sorted(name for name in sys.modules if name.split(".")[0] == "airflow"))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
