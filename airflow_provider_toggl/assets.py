@@ -14,9 +14,11 @@ from weakref import WeakValueDictionary
 
 from airflow_provider_toggl.core.arguments import parse_choice, parse_id, parse_json_object, required
 from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.lineage import parse_uri
 from airflow_provider_toggl.core.streams import STREAMS
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.providers.common.compat.sdk import Asset
     from airflow.sdk import AssetWatcher
 
@@ -188,3 +190,13 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
             f"{DAYS} (of time entries), {', '.join(STREAMS)}."
         )
     return SplitResult("toggl", str(int(workspace)), f"/{stream}", "", "")
+
+
+def convert_asset_to_openlineage(asset: Asset, _hook: Any) -> Dataset:
+    """Return the data set that an asset stands for. Airflow's OpenLineage provider calls this.
+
+    :param asset: of this scheme, or a table of a warehouse that a hook reported.
+    """
+    from airflow.providers.common.compat.openlineage.facet import Dataset  # noqa: PLC0415 - of another provider
+
+    return Dataset(*parse_uri(asset.uri))

@@ -199,7 +199,14 @@ def get_provider_info() -> dict[str, Any]:
                 "schemes": ["toggl"],
                 "handler": "airflow_provider_toggl.assets.sanitize_uri",
                 "factory": "airflow_provider_toggl.assets.toggl_asset",
-            }
+                "to_openlineage_converter": "airflow_provider_toggl.assets.convert_asset_to_openlineage",
+            },
+            {
+                # Tables of a warehouse in the lineage that hooks report; nobody writes such a URI.
+                "schemes": ["toggl-warehouse"],
+                "handler": None,
+                "to_openlineage_converter": "airflow_provider_toggl.assets.convert_asset_to_openlineage",
+            },
         ],
         "connection-types": [_CONNECTION_TYPE],
         "config": _CONFIG,

@@ -1,9 +1,8 @@
 """Draw hours and amounts by week and client, as a chart and a page, whenever they change.
 
-Reads the warehouse of ``toggl_sync_to_duckdb`` and ``toggl_on_change``, costs no request to Toggl, and computes only
-the days that changed. Needs the extra ``report``, and the ID of the workspace in the environment variable
-``TOGGL_WORKSPACE_ID``; without the variable Airflow shows an import error. The files are in ``TOGGL_REPORT_FOLDER``, or
-in ``$AIRFLOW_HOME/toggl/reports``.
+Reads the warehouse of ``toggl_sync_to_duckdb`` and ``toggl_on_change``, and costs no request to Toggl. Needs the extra
+``report``, and the ID of the workspace in the environment variable ``TOGGL_WORKSPACE_ID``; without the variable Airflow
+shows an import error. The files are in ``TOGGL_REPORT_FOLDER``, or in ``$AIRFLOW_HOME/toggl/reports``.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import pendulum
 from airflow.sdk import dag, task
 
 from airflow_provider_toggl.assets import toggl_asset
-from airflow_provider_toggl.hooks.days import compute_changed_days
 from airflow_provider_toggl.hooks.settings import airflow_home
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_warehouse
 
@@ -29,8 +27,8 @@ entries, projects, clients = (toggl_asset(WORKSPACE, stream) for stream in ("tim
 # --8<-- [start:report]
 @dag(
     dag_id="toggl_weekly_report",
-    description="Hours and amounts by week and client, of the days that changed.",
-    # Not partitioned: one run computes all days that changed and draws once. An extra or a missing run does no harm.
+    description="Hours and amounts by week and client.",
+    # Not partitioned: one run draws all that changed. An extra or a missing run does no harm.
     schedule=(entries | projects | clients),
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -42,18 +40,9 @@ def toggl_weekly_report() -> None:
     """Build the DAG."""
 
     @task
-    def compute() -> list[str]:
-        """Compute the days that changed since the last run; return them."""
-        from airflow_provider_toggl.report.weeks import refresh_days  # noqa: PLC0415 - not needed to parse the DAG
-
-        with compute_changed_days("toggl_weekly_report", workspace_id=WORKSPACE) as changed:
-            refresh_days(changed.session, WORKSPACE, changed.days)
-            return [day.isoformat() for day in changed.days]
-
-    @task
     def draw() -> list[str]:
         """Draw the latest weeks; return the paths of the files."""
-        from airflow_provider_toggl.report.chart import draw_png  # noqa: PLC0415 - as above
+        from airflow_provider_toggl.report.chart import draw_png  # noqa: PLC0415 - not needed to parse the DAG
         from airflow_provider_toggl.report.page import build_page  # noqa: PLC0415 - as above
         from airflow_provider_toggl.report.weeks import build_report  # noqa: PLC0415 - as above
 
@@ -66,7 +55,7 @@ def toggl_weekly_report() -> None:
         page.write_text(build_page(report), "utf-8")
         return [str(chart), str(page)]
 
-    compute() >> draw()  # type: ignore[operator]
+    draw()
 
 
 toggl_weekly_report()

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from airflow_provider_toggl.core.arguments import Parser, parse_day, parse_number, parse_seconds, parse_whole, required
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited
+from airflow_provider_toggl.core.lineage import DatasetName
 from airflow_provider_toggl.hooks import settings
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, resolve_keep_history
 from airflow_provider_toggl.hooks.warehouse import open_warehouse as open_target
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
+from airflow_provider_toggl.transfers.lineage import LoadLineage, name_workspace_streams
 from airflow_provider_toggl.transfers.outlets import (
     MAX_PARTITIONS,
     WAREHOUSE_PARSERS,
@@ -42,7 +44,7 @@ class TransferRun(Protocol):
         """Return how many requests are left, where that is known."""
 
 
-class ReadTransfer(RunDeferral):
+class ReadTransfer(LoadLineage, RunDeferral):
     """Reads from Toggl into a warehouse. Subclasses choose what runs.
 
     :param toggl_conn_id: the Toggl connection. (templated)
@@ -93,6 +95,8 @@ class ReadTransfer(RunDeferral):
         "absent_rows": required(partial(parse_whole, minimum=0)),
     }
     ui_color = "#f5e1f0"
+    #: What the run has done so far, for lineage; None before it begins.
+    summary: Any = None
 
     def __init__(
         self,
@@ -127,6 +131,11 @@ class ReadTransfer(RunDeferral):
         self.keep_history = keep_history
         self.max_partitions = max_partitions
         check_outlets(self, "workspace_id", workspace_id)
+
+    def name_inputs(self) -> list[DatasetName]:
+        """Return the names of the streams of the workspace that the task reads."""
+        workspace_id = self.resolve_workspace_id("workspace_id", self.parsed("toggl_conn_id"))
+        return name_workspace_streams(workspace_id, *self.list_streams_written())
 
     def open_outlets(self, workspace_id: int) -> Outlets:
         """Return the outlets of the task.
@@ -166,6 +175,7 @@ class ReadTransfer(RunDeferral):
 
         :raises QuotaExhausted: the task has to wait; ``progress`` has what it needs to go on. So does ``RateLimited``.
         """
+        self.summary = run.summary
         outlets.begin(target, run.changes, progress)
         try:
             with session.claiming(self.claimant):

@@ -105,6 +105,15 @@ class TogglToSqlOperator(ReadTransfer):
         )
         return pull.summary.as_dict()
 
+    def list_streams_written(self) -> list[str]:
+        """Return the stream of the task."""
+        return [self.parsed("stream")]
+
+    def count_rows_written(self) -> dict[str, int]:
+        """Return how many rows the run has added, changed or marked as absent."""
+        done = self.summary
+        return {} if done is None else {done.stream: done.inserted + done.updated + done.absent}
+
     def say(self, summary: dict[str, Any]) -> str:
         """Return a summary as one line of text."""
         from airflow_provider_toggl.core.sync.pull import PullSummary  # noqa: PLC0415 - few tasks wait

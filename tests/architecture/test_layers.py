@@ -17,6 +17,7 @@ BASE = {
     "core.metrics",
     "core.log_fields",
     "core.wording",
+    "core.lineage",
     "core.databases",
 }
 CORE = BASE | {
@@ -42,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.metrics": set(),
     "core.log_fields": set(),
     "core.wording": set(),
+    "core.lineage": set(),
     "core.databases": {"core.clock", "core.errors"},
     "core.client": BASE,
     "core.events": BASE,

@@ -67,7 +67,8 @@ BAD_WAREHOUSE: Table = {
     "no_port": ({**POSTGRES, "host": "127.0.0.1:port", "port": None}, "ends in port 'port'"),
     "url_as_host": ({**POSTGRES, "host": f"postgresql://me:{PASSWORD}@db/x"}, "is a URL"),
     "in_memory": ({"conn_type": "duckdb", "host": ":memory:"}, "in memory is lost"),
-    "motherduck": ({"conn_type": "duckdb", "host": "md:mine"}, "begins with 'md:'"),
+    "motherduck": ({"conn_type": "duckdb", "host": "md:mine"}, "is one to MotherDuck"),
+    "refused_type": ({"conn_type": "redshift", "host": "db"}, "of type 'redshift', which cannot be loaded into"),
 }
 BLANK_ID = (None, "is ' '; it must be the ID of a connection")
 #: Bad connections that every place tries.

@@ -15,7 +15,6 @@ from support.webhook_events import received_event, webhook_body
 
 from airflow_provider_toggl.core.load.decode.events import decode_events
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
-from airflow_provider_toggl.core.load.merging.changed_days import DayOffset, find_days, find_offset, store_offset
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.report.chart import draw_png
 from airflow_provider_toggl.report.weeks import (
@@ -23,55 +22,37 @@ from airflow_provider_toggl.report.weeks import (
     OTHERS,
     WeeklyReport,
     build_report,
-    find_zone,
     monday_of,
-    read_weeks,
-    refresh_days,
 )
 
 BERLIN = ZoneInfo("Europe/Berlin")
-KEPT = """
-    SELECT "day", p.client_id, r.currency, seconds, cents
-    FROM toggl.report_days AS r LEFT JOIN toggl.projects AS p ON p.id = r.project_id
-"""
 
 
-def refresh(path: Path, workspace_id: int) -> list[str]:
-    """Compute what changed since the last time, as the example DAG does; return which days that were."""
-    with build_duckdb_warehouse(path) as target:
-        target.prepare("Europe/Berlin")
-        with target.transaction() as session:
-            found = find_days(session, find_offset(session, "test").seq, workspace_id)
-            refresh_days(session, workspace_id, found.days)
-            store_offset(session, "test", DayOffset(found.cursor), datetime.now(timezone.utc))
-    return [day.isoformat() for day in found.days]
-
-
-def sums(rows: Any) -> tuple[dict[Any, int], dict[Any, int]]:
-    """Return seconds by day and client, and cents by day, client and currency."""
-    seconds: dict[Any, int] = {}
-    cents: dict[Any, int] = {}
-    for day, client, currency, some, amount in rows:
-        seconds[day, client] = seconds.get((day, client), 0) + some
-        if amount is not None:
-            cents[day, client, currency] = cents.get((day, client, currency), 0) + amount
+def truth(workspace: Workspace) -> tuple[dict[date, int], dict[str, int]]:
+    """Return the seconds of each week and the cents of each currency as they are in the sandbox."""
+    seconds: dict[date, int] = {}
+    cents: dict[str, int] = {}
+    for row in workspace.toggl.truth("time_entries"):
+        if row["deleted_at"] or row["running"]:
+            continue
+        week = monday_of(local_day(row["start"]))
+        seconds[week] = seconds.get(week, 0) + row["duration"]
+        if row["billable_amount_cents"] is not None:
+            cents[row["currency"]] = cents.get(row["currency"], 0) + row["billable_amount_cents"]
     return seconds, cents
 
 
-def truth(workspace: Workspace) -> tuple[dict[Any, int], dict[Any, int]]:
-    """Return the sums as they are in the sandbox."""
-    clients = {row["id"]: row["client_id"] for row in workspace.toggl.truth("projects")}
-    return sums(
-        (local_day(row["start"]), clients.get(row["project_id"]), row["currency"], row["duration"], amount)
-        for row in workspace.toggl.truth("time_entries")
-        if not row["deleted_at"] and not row["running"]
-        for amount in [row["billable_amount_cents"]]
-    )
+def report_of(workspace: Workspace, weeks: int = 60, last: date = date(2026, 12, 31)) -> WeeklyReport:
+    with build_duckdb_warehouse(workspace.path) as target:
+        return build_report(target, workspace.id, weeks, last)
 
 
-def kept(workspace: Workspace) -> tuple[dict[Any, int], dict[Any, int]]:
-    """Return the sums of the report's table."""
-    return sums(tuple(row.values()) for row in workspace.rows(KEPT))
+def shown(report: WeeklyReport) -> tuple[dict[date, int], dict[str, int]]:
+    """Return the seconds of each week and the cents of each currency as the report has them."""
+    seconds: dict[date, int] = {}
+    for (week, _), some in report.seconds.items():
+        seconds[week] = seconds.get(week, 0) + some
+    return seconds, {currency: sum(amounts.values()) for currency, amounts in report.cents.items()}
 
 
 def local_day(instant: str) -> date:
@@ -122,28 +103,21 @@ def test_what_was_pulled_is_drawn_with_its_amounts(build: Callable[..., Workspac
     with build_duckdb_warehouse(workspace.path) as target:
         target.prepare("Europe/Berlin")
     workspace.pull_all()
-    refresh(workspace.path, workspace.id)
     with build_duckdb_warehouse(workspace.path) as target:
-        report = build_report(target, workspace.id, 12)
-    _, cents = truth(workspace)
-    assert sum(report.cents["USD"].values()) == sum(
-        amount for (day, *_, currency), amount in cents.items() if currency == "USD" and day >= report.weeks[0]
-    )
+        report = build_report(target, workspace.id, 20)
+    assert shown(report) == truth(workspace)
     draw_png(report, tmp_path / "weekly.png", dpi=80)
     keep_for_the_docs(tmp_path / "weekly.png", "weekly-report.png")
 
 
-def test_figures_are_the_truth_and_only_days_that_changed_are_computed(build: Callable[..., Workspace]) -> None:
+def test_figures_are_the_truth_after_each_change(build: Callable[..., Workspace]) -> None:
     workspace = build(entries=200, days=40, plan="enterprise", timezone="Europe/Berlin")
-    office, path = Office(workspace), workspace.path
-    with build_duckdb_warehouse(path) as target:
+    office = Office(workspace)
+    with build_duckdb_warehouse(workspace.path) as target:
         target.prepare("Europe/Berlin")
     workspace.pull_all()
-    starts = [row["start"] for row in workspace.toggl.truth("time_entries") if not row["deleted_at"]]
-    assert refresh(path, workspace.id) == sorted({local_day(start).isoformat() for start in starts})
-    assert kept(workspace) == truth(workspace)
+    assert shown(report_of(workspace)) == truth(workspace)
     assert all(truth(workspace))
-    assert refresh(path, workspace.id) == []
 
     # Both days of a year on which Berlin's clocks change; on each an entry across midnight, and one over the change.
     project = next(row for row in workspace.toggl.truth("projects") if row["client_id"] and row["active"])
@@ -152,27 +126,22 @@ def test_figures_are_the_truth_and_only_days_that_changed_are_computed(build: Ca
     office.track("2026-10-25T00:30:00+02:00", 4 * 3600)
     office.track("2026-10-25T23:30:00+01:00", 7200, project["id"])
     workspace.pull()
-    assert refresh(path, workspace.id) == ["2026-03-29", "2026-10-25"]
-    assert kept(workspace) == truth(workspace)
+    assert shown(report_of(workspace)) == truth(workspace)
 
     # Of two answers within a second, the newer one is not known.
     workspace.toggl.advance(2)
     office.call("PUT", f"time_entries/{moved}", {"start": "2026-04-02T22:30:00Z", "stop": "2026-04-02T23:30:00Z"})
     workspace.pull()
-    assert refresh(path, workspace.id) == ["2026-03-29", "2026-04-03"]
-    assert kept(workspace) == truth(workspace)
+    assert shown(report_of(workspace)) == truth(workspace)
 
     office.call("DELETE", f"time_entries/{moved}")
     office.load_deletion(moved)
-    assert refresh(path, workspace.id) == ["2026-04-03"]
-    assert kept(workspace) == truth(workspace)
+    assert shown(report_of(workspace)) == truth(workspace)
 
     workspace.toggl.advance(2)
     office.call("PUT", f"clients/{project['client_id']}", {"name": "Renamed & Co"})
     workspace.pull("clients")
-    assert refresh(path, workspace.id) == []
-    with build_duckdb_warehouse(path) as target:
-        report = build_report(target, workspace.id, weeks=1, last=date(2026, 3, 29))
+    report = report_of(workspace, weeks=1, last=date(2026, 3, 29))
     assert report.weeks == [date(2026, 3, 23)]
     assert report.clients == ["Renamed & Co"]
     assert report.hours(date(2026, 3, 23)) == 3
@@ -190,14 +159,12 @@ def target(tmp_path: Path) -> Iterator[Warehouse]:
         yield target
 
 
-def read(target: Warehouse, *rows: dict[str, Any], clients: dict[int, str | None], **options: Any) -> WeeklyReport:
+def read(target: Warehouse, *rows: dict[str, Any], clients: dict[int, str | None]) -> WeeklyReport:
     """Return the report of entries whose projects have the numbers of their clients."""
     projects = decode("projects", *({"id": id_, "name": "p", "client_id": id_} for id_ in clients))
     named = decode("clients", *({"id": id_, "name": name} for id_, name in clients.items() if name is not None))
     target.load([decode("time_entries", *rows), projects, named])
-    with target.transaction() as session:
-        refresh_days(session, WORKSPACE, find_days(session).days)
-        return read_weeks(session, WORKSPACE, date(2026, 1, 7), 2, **options)
+    return build_report(target, WORKSPACE, 2, date(2026, 1, 7))
 
 
 def entry(id_: int, client: int | None, seconds: int = 3600, day: str = "2025-12-31", **fields: Any) -> dict[str, Any]:
@@ -248,5 +215,4 @@ def test_clients_of_one_name_are_distinguished(target: Warehouse) -> None:
 def test_an_empty_warehouse_has_an_empty_report(target: Warehouse) -> None:
     report = build_report(target, WORKSPACE, weeks=3)
     assert (len(report.weeks), report.clients, report.cents, report.as_of) == (3, [], {}, None)
-    with target.transaction() as session:
-        assert find_zone(session) == "UTC"
+    assert report.zone == "UTC"

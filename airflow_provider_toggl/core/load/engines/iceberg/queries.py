@@ -9,7 +9,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB, SETTINGS
+from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB
+from airflow_provider_toggl.core.load.engines.duckdb.options import OWN_SETTINGS
 from airflow_provider_toggl.core.load.engines.table_store.tables import STORED_TABLES
 from airflow_provider_toggl.core.load.merging.history_sql import create_changes, create_history
 from airflow_provider_toggl.core.load.tables.migrations import create_views
@@ -26,7 +27,7 @@ def run(sql: str, parameters: Sequence[Any], read: Callable[[str], Any]) -> pa.T
     views = build_views()
     named = _find_named(sql, views)
     with duckdb.connect(":memory:") as connection:
-        for name, value in SETTINGS.items():
+        for name, value in OWN_SETTINGS.items():
             connection.execute(f"set {name} = {value!r}")
         for name in STORED_TABLES:
             if name in named:
