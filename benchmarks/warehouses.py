@@ -193,6 +193,7 @@ def measure_dlt(entries: int) -> dict[str, Any]:
     """Return rows per second of dlt's merge of the same pages into Iceberg tables on the same disk."""
     os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"}
     import dlt
+    from dlt.common.libs.pyiceberg import get_iceberg_tables
 
     pages = list(make_pages(entries))
 
@@ -217,7 +218,7 @@ def measure_dlt(entries: int) -> dict[str, Any]:
         started = time.perf_counter()
         pipeline.run(time_entries())
         seconds = time.perf_counter() - started
-        stored = pipeline.dataset().time_entries.arrow().num_rows
+        stored = get_iceberg_tables(pipeline)["time_entries"].scan().to_arrow().num_rows
     if stored != entries:
         raise SystemExit(f"dlt loaded {stored} of {entries} entries")
     return {"entries": entries, "rows_per_second": round(entries / seconds), "version": dlt.__version__}

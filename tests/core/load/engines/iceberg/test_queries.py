@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from support.toggl_rows import entries, tags
+from support.toggl_rows import NOON, WORKSPACE, decode, entries, tags
 from support.warehouses import WarehouseLocation
 
+from airflow_provider_toggl.core.extract.windows import DAY
 from airflow_provider_toggl.core.load.engines.iceberg import queries
 from airflow_provider_toggl.core.load.engines.table_store.tables import STORED_TABLES
+from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.load.warehouse import Warehouse
+from airflow_provider_toggl.core.operate.health.collect import read_streams
+from airflow_provider_toggl.core.operate.health.facts import Health
+from airflow_provider_toggl.core.reconcile.compare import as_ids, to_micros
+from airflow_provider_toggl.core.reconcile.entry_queries import EntryQueries
+from airflow_provider_toggl.core.sync.redrive import redrive_rejected
+from airflow_provider_toggl.report.weeks import build_report
 
 VIEWS = ("live_time_entries", "time_entry_facts", "time_entry_changes", "time_entry_history")
 
@@ -83,3 +91,26 @@ def test_parameters_may_be_instants_and_lists(warehouses: list[Warehouse]) -> No
     moment = datetime(2025, 6, 1, tzinfo=timezone.utc)
     found = warehouses[0].query('select count(*) as n from "time_entries" where "start" < ? and "id" > ?', [moment, 2])
     assert found.to_pylist() == [{"n": 9}]
+
+
+def test_the_package_s_own_queries_find_what_they_find_in_duckdb(warehouses: list[Warehouse]) -> None:
+    begin, end = to_micros(NOON - 365 * DAY), to_micros(NOON + 365 * DAY)
+
+    def ask(target: Warehouse) -> list[Any]:
+        target.load([decode("time_entries", {"id": "no number"})], Progress("time_entries", "7", NOON, "c", 1, NOON))
+        found = EntryQueries(target, WORKSPACE)
+        return [
+            sorted(found.find_rows(begin, end).ids.tolist()),
+            sorted(found.find_neighbours(end, end + 1).ids.tolist()),
+            sorted(found.find_live(as_ids(range(1000))).tolist()),
+            found.find_bounds(),
+            sorted(found.find_outdated(begin, end).tolist()),
+            target.counts(),
+            read_streams(target, Health("x", NOON), "w").streams,
+            redrive_rejected(target),
+            build_report(target, WORKSPACE, last=date(2025, 4, 1)),
+        ]
+
+    one, other = map(ask, warehouses)
+    assert one == other
+    assert len(one[0]) == 24
