@@ -58,7 +58,9 @@ def counted(store: SnowflakeStore, rows: int) -> Iterator[Cost]:
         del connection.cursor, store._put
 
 
-def measure_loads(port: int, schema: str, sizes: tuple[int, ...] = (1_000, 100_000)) -> list[dict[str, Any]]:
+def measure_loads(
+    port: int, schema: str, sizes: tuple[int, ...] = (1_000, 100_000), *, keep_history: bool = False
+) -> list[dict[str, Any]]:
     """Return what loads of new, known and changed entries cost, as values for JSON.
 
     :param port: that of an emulator.
@@ -69,6 +71,7 @@ def measure_loads(port: int, schema: str, sizes: tuple[int, ...] = (1_000, 100_0
         with Warehouse(TableStoreEngine(store)) as target:
             # The first load of a session creates its stage.
             target.load([entries(1)])
+            target.keep_history(keep_history)
             for name, seconds, text in (("new", 0, "a"), ("again", 0, "a"), ("changed", 5, "b")):
                 batch = entries(*range(10, 10 + size), seconds=seconds, description=text)
                 # Requests are added up, so a load after a request always changes the progress.

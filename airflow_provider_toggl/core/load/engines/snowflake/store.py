@@ -168,10 +168,6 @@ class SnowflakeStore(TableStore):
         """Return an error of the connector as one of this package."""
         return errors.translate(self.where, error)
 
-    def read_clock(self) -> float | None:
-        """Return None: Snowflake's clock would need a session of its own, and no load depends on it."""
-        return None
-
     def _change(self, change: TableChange, folder: Path) -> list[str]:
         """Return the statements of a change, and write its rows to files in a folder."""
         table, found = change.table, []

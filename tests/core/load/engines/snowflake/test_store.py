@@ -74,6 +74,11 @@ def test_a_load_of_any_size_costs_at_most_six_statements_and_one_without_changes
     ]
 
 
+def test_history_costs_a_page_one_statement_more(server: SnowflakeServer, schema: str) -> None:
+    new, _, changed = measure_loads(server.port, schema, (1_000,), keep_history=True)
+    assert new["statements"] == changed["statements"] == ["select", "select", "select", "put", "begin"]
+
+
 def test_what_exists_is_found_without_a_warehouse(store: SnowflakeStore, target: Warehouse) -> None:
     target.prepare()
     with counted(store, 0) as cost:
