@@ -78,7 +78,7 @@ def load_pages(target: Warehouse, numbers: range) -> None:
 # -- several writers --------------------------------------------------------------------------------------------------
 
 
-def test_of_two_commits_of_one_revision_the_first_is_stored_and_the_second_is_told(
+def test_of_two_commits_of_one_revision_the_first_is_stored_and_the_second_is_a_conflict(
     place: WarehouseLocation, target: Warehouse
 ) -> None:
     one, other = open_store(place), open_store(place)
