@@ -330,7 +330,7 @@ def test_wrong_credentials_are_an_error_without_the_password(clickhouse: Clickho
         'alter table "toggl_commits" drop column "time_entries.description"',
         'alter table "stored_time_entries" modify column "duration" Nullable(String)',
         'drop table "stored_tags"',
-        'drop table "toggl_commits"',
+        'drop table "stored_sync_state"',
     ],
 )
 def test_a_table_that_somebody_altered_is_named_and_nothing_is_half_loaded(
