@@ -207,7 +207,7 @@ class ClickhouseStore(TableStore):
         import pyarrow.parquet as pq  # noqa: PLC0415 - only queries need it
 
         bound, values = bind(sql, parameters)
-        # In ClickHouse's Arrow format, a DateTime is a number that cannot be told from another.
+        # In ClickHouse's Arrow format, a DateTime is a number that looks like any other number.
         answer = self._open_client.raw_query(bound, values or None, settings=_READING | _QUERYING, fmt="Parquet")
         found = pq.read_table(pa.BufferReader(answer))
         for index, field in enumerate(found.schema):

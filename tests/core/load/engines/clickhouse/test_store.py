@@ -78,7 +78,7 @@ def load_pages(target: Warehouse, numbers: range) -> None:
 # -- several writers --------------------------------------------------------------------------------------------------
 
 
-def test_of_two_commits_of_one_revision_the_first_is_stored_and_the_second_is_told(
+def test_of_two_commits_of_one_revision_the_first_is_stored_and_the_second_is_a_conflict(
     place: WarehouseLocation, target: Warehouse
 ) -> None:
     one, other = open_store(place), open_store(place)
@@ -330,7 +330,7 @@ def test_wrong_credentials_are_an_error_without_the_password(clickhouse: Clickho
         'alter table "toggl_commits" drop column "time_entries.description"',
         'alter table "stored_time_entries" modify column "duration" Nullable(String)',
         'drop table "stored_tags"',
-        'drop table "toggl_commits"',
+        'drop table "stored_sync_state"',
     ],
 )
 def test_a_table_that_somebody_altered_is_named_and_nothing_is_half_loaded(
