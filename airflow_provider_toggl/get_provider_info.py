@@ -176,7 +176,12 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": _named("hooks.toggl"),
         "operators": _named(
-            "operators.subscriptions", "operators.events", "operators.request", "operators.entries", "operators.catalog"
+            "operators.subscriptions",
+            "operators.events",
+            "operators.request",
+            "operators.entries",
+            "operators.catalog",
+            "operators.iceberg",
         ),
         "sensors": _named("sensors.events"),
         "triggers": _named("triggers.events", "triggers.waiting"),
@@ -188,13 +193,28 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": f"airflow_provider_toggl.transfers.{module}",
             }
             for module in ("toggl_to_sql", "events_to_sql", "reconcile")
+        ]
+        + [
+            {
+                "source-integration-name": INTEGRATION,
+                # The integration of the provider `common.io`, which is about files in any object store.
+                "target-integration-name": "Common IO",
+                "python-module": "airflow_provider_toggl.transfers.toggl_to_files",
+            }
         ],
         "asset-uris": [
             {
                 "schemes": ["toggl"],
                 "handler": "airflow_provider_toggl.assets.sanitize_uri",
                 "factory": "airflow_provider_toggl.assets.toggl_asset",
-            }
+                "to_openlineage_converter": "airflow_provider_toggl.assets.convert_asset_to_openlineage",
+            },
+            {
+                # Tables of a warehouse in the lineage that hooks report; nobody writes such a URI.
+                "schemes": ["toggl-warehouse"],
+                "handler": None,
+                "to_openlineage_converter": "airflow_provider_toggl.assets.convert_asset_to_openlineage",
+            },
         ],
         "connection-types": [_CONNECTION_TYPE],
         "config": _CONFIG,

@@ -2,7 +2,9 @@
 
 Prints one JSON object. PostgreSQL is compared with COPY of the same rows into a table with the same key, in the same
 run. The limit is for COPY in its default format, text; CSV and binary are measured, too. PostgreSQL and MariaDB are
-real servers on this machine with their default settings. Without MariaDB its part is left out with a message.
+real servers on this machine with their default settings. Without MariaDB its part is left out with a message. Iceberg
+tables are on this machine's disk, with a catalog in SQLite; dlt merges the same pages into Iceberg tables on the same
+disk. It runs in an environment of its own (``--dlt-python``).
 """
 
 # ruff: noqa: PLC0415 - each part imports only what its engine needs, so that its memory is its own
@@ -25,9 +27,13 @@ from harness.limits import Limit, report
 from harness.report_pages import make_pages
 
 ROOT = Path(__file__).parents[1]
-ENGINES = ("duckdb", "postgres", "sqlite", "mysql")
-LIMITS = {"duckdb": 150_000, "sqlite": 5_000, "mysql": 5_000}
+ENGINES = ("duckdb", "postgres", "sqlite", "mysql", "iceberg")
+LIMITS = {"duckdb": 150_000, "iceberg": 100_000, "sqlite": 5_000, "mysql": 5_000}
 COPY_SHARE = 0.5
+NEWER_LIMITS = {"iceberg": 40_000}
+"""Rows per second when every row is newer than the stored one."""
+TIMES_DLT = 3.0
+DLT_ENTRIES = 50_000
 FORMS = ("text", "csv", "binary")
 COPY = "copy raw_{form} from stdin (format {form})"
 GROUP = 50
@@ -38,20 +44,24 @@ def main() -> int:
     """Run one part, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=200_000)
-    parser.add_argument("--part", choices=["all", "rate", "memory"], default="all")
+    parser.add_argument("--part", choices=["all", "rate", "memory", "dlt"], default="all")
     parser.add_argument("--engine", choices=ENGINES, default="duckdb")
     parser.add_argument(
         "--where", default="", help="file, DSN or JSON of the connection; a folder of its own without it"
     )
+    parser.add_argument("--dlt-python", default=str(ROOT / ".venv-benchmarks" / "bin" / "python"))
+    parser.add_argument("--engines", nargs="*", choices=ENGINES, default=ENGINES, help="measure only these")
     parser.add_argument("--memory-entries", type=int, nargs="*", default=[100_000, 1_000_000])
     options = parser.parse_args()
     if options.part == "rate":
         print(json.dumps(measure_rate(options.engine, options.where, options.entries)))
     elif options.part == "memory":
         print(json.dumps(measure_memory(options.engine, options.where, options.entries)))
+    elif options.part == "dlt":
+        print(json.dumps(measure_dlt(options.entries)))
     else:
-        result = measure_all(options.entries, options.memory_entries)
-        return report(result, [limit for engine in ENGINES for limit in limits_of(engine, result[engine])])
+        result = measure_all(options)
+        return report(result, [limit for engine in options.engines for limit in limits_of(engine, result[engine])])
     return 0
 
 
@@ -62,21 +72,31 @@ def limits_of(engine: str, measured: dict[str, Any]) -> list[Limit]:
     if engine == "postgres":
         share = measured["share_of_copy"]["text"]
         return [Limit("share of COPY in its default format, postgres", share, at_least=COPY_SHARE)]
-    return [Limit(f"rows per second, {engine}", measured["rows_per_second"]["whole_path"], at_least=LIMITS[engine])]
+    rates = measured["rows_per_second"]
+    limits = [Limit(f"rows per second, {engine}", rates["whole_path"], at_least=LIMITS[engine])]
+    if engine in NEWER_LIMITS:
+        newer = rates["whole_path_again_all_newer"]
+        limits.append(Limit(f"rows per second, all newer, {engine}", newer, at_least=NEWER_LIMITS[engine]))
+    if measured.get("dlt", {}).get("ours_times_its_rate"):
+        times = measured["dlt"]["ours_times_its_rate"]
+        limits.append(Limit(f"times the rate of dlt, {engine}", times, at_least=TIMES_DLT))
+    return limits
 
 
-def measure_all(entries: int, memory_entries: list[int]) -> dict[str, Any]:
+def measure_all(options: argparse.Namespace) -> dict[str, Any]:
     """Measure each engine in processes of its own, because caches and memory of one would affect the next."""
     results: dict[str, Any] = {"benchmark": "warehouses", "cores": os.cpu_count(), "pages_a_transaction": GROUP}
-    for engine in ENGINES:
+    for engine in options.engines:
         with contextlib.ExitStack() as stack:
             where = stack.enter_context(running(engine))
             if where is None:
                 results[engine] = {"missing": "there is no server of this engine on this machine"}
                 continue
-            rate = run_part("rate", engine, where(), entries)
-            memory = [run_part("memory", engine, where(), size) for size in memory_entries]
+            rate = run_part("rate", engine, where(), options.entries)
+            memory = [run_part("memory", engine, where(), size) for size in options.memory_entries]
             results[engine] = summarise(engine, rate, memory)
+            if engine == "iceberg":
+                results[engine]["dlt"] = compare_with_dlt(where(), options.dlt_python)
     return results
 
 
@@ -96,7 +116,7 @@ def running(engine: str) -> Iterator[Callable[[], str] | None]:
     sys.path.insert(0, str(ROOT / "tests"))
     with tempfile.TemporaryDirectory() as folder:
         number = iter(range(100))
-        if engine in ("duckdb", "sqlite"):
+        if engine in ("duckdb", "sqlite", "iceberg"):
             yield lambda: str(Path(folder) / f"{next(number)}.{engine}")
         elif engine == "postgres":
             from support.servers.postgres import running_postgres
@@ -113,10 +133,19 @@ def running(engine: str) -> Iterator[Callable[[], str] | None]:
                 yield lambda: f"{server.port}|bench_{next(number)}"
 
 
-def run_part(part: str, engine: str, where: str, entries: int) -> dict[str, Any]:
+def compare_with_dlt(where: str, python: str) -> dict[str, Any]:
+    """Return dlt's rate for fewer of the same pages, and this package's for them."""
+    if not Path(python).exists():
+        return {"missing": f"{python} is not there", "ours_times_its_rate": None}
+    ours = run_part("rate", "iceberg", where, DLT_ENTRIES)["rows_per_second"]["whole_path"]
+    dlt = run_part("dlt", "iceberg", where, DLT_ENTRIES, python=python)
+    return {**dlt, "ours_rows_per_second": ours, "ours_times_its_rate": round(ours / dlt["rows_per_second"], 1)}
+
+
+def run_part(part: str, engine: str, where: str, entries: int, *, python: str = sys.executable) -> dict[str, Any]:
     """Run one part in another process and return what it printed."""
     command = [
-        sys.executable,
+        python,
         __file__,
         "--part",
         part,
@@ -158,6 +187,41 @@ def measure_rate(engine: str, where: str, entries: int) -> dict[str, Any]:
     if stored != entries:
         raise SystemExit(f"{engine} has {stored} of {entries} entries")
     return {"entries": entries, "rows_per_second": rates}
+
+
+def measure_dlt(entries: int) -> dict[str, Any]:
+    """Return rows per second of dlt's merge of the same pages into Iceberg tables on the same disk."""
+    os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"}
+    import dlt
+    from dlt.common.libs.pyiceberg import get_iceberg_tables
+
+    pages = list(make_pages(entries))
+
+    @dlt.resource(
+        name="time_entries",
+        primary_key="id",
+        write_disposition={"disposition": "merge", "strategy": "upsert"},
+        max_table_nesting=0,
+        table_format="iceberg",
+    )
+    def time_entries() -> Iterator[list[dict[str, Any]]]:
+        for page in pages:
+            yield [{**row, **row.pop("time_entries")[0]} for row in json.loads(page)]
+
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline = dlt.pipeline(
+            "warehouses",
+            pipelines_dir=str(Path(folder) / "state"),
+            destination=dlt.destinations.filesystem(f"file://{folder}/tables"),
+            dataset_name="toggl",
+        )
+        started = time.perf_counter()
+        pipeline.run(time_entries())
+        seconds = time.perf_counter() - started
+        stored = get_iceberg_tables(pipeline)["time_entries"].scan().to_arrow().num_rows
+    if stored != entries:
+        raise SystemExit(f"dlt loaded {stored} of {entries} entries")
+    return {"entries": entries, "rows_per_second": round(entries / seconds), "version": dlt.__version__}
 
 
 def measure_copy(target: Any, pages: list[bytes], form: str) -> int:

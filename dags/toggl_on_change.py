@@ -3,7 +3,7 @@
 Needs webhooks (a subscription and the receiver), connection ``toggl_default``, and the ID of its workspace in the
 environment variable ``TOGGL_WORKSPACE_ID``; without the variable Airflow shows an import error. Costs no request to
 Toggl. Rows are loaded into the file of connection ``duckdb_default``, or into ``$AIRFLOW_HOME/toggl/warehouse.duckdb``
-if there is no such connection.
+if there is no such connection, or into the warehouse of the connection in ``TOGGL_WAREHOUSE_CONN_ID``.
 
 It also runs every 15 minutes, because Airflow can lose an asset event, and the warehouse may be unavailable for longer
 than the retries last. The next run loads what is missing.
@@ -24,6 +24,7 @@ from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOpera
 
 # --8<-- [start:watcher]
 WORKSPACE = os.environ["TOGGL_WORKSPACE_ID"]
+WAREHOUSE = os.environ.get("TOGGL_WAREHOUSE_CONN_ID", "duckdb_default")
 # after=0: the first run also loads events from before the watcher's first start.
 changes = toggl_events("toggl_on_change", WORKSPACE, after=0)
 
@@ -40,6 +41,7 @@ with DAG(
 ):
     TogglEventsToSqlOperator(
         task_id="load_events",
+        warehouse_conn_id=WAREHOUSE,
         outlets=[toggl_asset(WORKSPACE, stream) for stream in ("time_entries", "projects", "clients")],
     )
 # --8<-- [end:watcher]

@@ -18,6 +18,7 @@ from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 
 # --8<-- [start:reconcile]
 WORKSPACE = os.environ.get("TOGGL_WORKSPACE_ID")  # as in toggl_sync_to_duckdb
+WAREHOUSE = os.environ.get("TOGGL_WAREHOUSE_CONN_ID", "duckdb_default")
 # Lists come first: an entry whose tag was deleted is read again, because Toggl does not report that change.
 LISTS = ("tags", "projects", "clients", "tasks", "users", "project_users")
 
@@ -42,8 +43,12 @@ with DAG(
         # A list that the Toggl plan does not have is skipped, which must not skip this task.
         trigger_rule="none_failed",
         workspace_id=WORKSPACE,
+        warehouse_conn_id=WAREHOUSE,
         outlets=[toggl_asset(WORKSPACE, "time_entries")] if WORKSPACE else [],
     )
     for stream in LISTS:
-        TogglToSqlOperator(task_id=f"load_{stream}", stream=stream, workspace_id=WORKSPACE) >> reconcile
+        load = TogglToSqlOperator(
+            task_id=f"load_{stream}", stream=stream, workspace_id=WORKSPACE, warehouse_conn_id=WAREHOUSE
+        )
+        load >> reconcile
 # --8<-- [end:reconcile]

@@ -1,8 +1,8 @@
 """Load a Toggl workspace into DuckDB: everything at first, then the changes of each hour.
 
 Needs connection ``toggl_default`` with the API token and ``workspace_id``. Rows are loaded into the file of connection
-``duckdb_default``, or into ``$AIRFLOW_HOME/toggl/warehouse.duckdb`` if there is no such connection. To start other DAGs
-after a change, set the environment variable ``TOGGL_WORKSPACE_ID`` for Airflow.
+``duckdb_default``, or into ``$AIRFLOW_HOME/toggl/warehouse.duckdb`` if there is no such connection. The environment
+variable ``TOGGL_WAREHOUSE_CONN_ID`` names another warehouse; with ``TOGGL_WORKSPACE_ID``, changes start other DAGs.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 # The names of assets contain the workspace, which must be known when the DAG is parsed. Assets and tasks use one
 # variable, so that both have the same workspace. Without it tasks load the connection's, and update no asset.
 WORKSPACE = os.environ.get("TOGGL_WORKSPACE_ID")
+WAREHOUSE = os.environ.get("TOGGL_WAREHOUSE_CONN_ID", "duckdb_default")
 STREAMS = ("time_entries", "projects", "clients", "tags", "tasks", "users", "project_users", "groups")
 
 with DAG(
@@ -38,5 +39,6 @@ with DAG(
             task_id=f"load_{stream}",
             stream=stream,
             workspace_id=WORKSPACE,
+            warehouse_conn_id=WAREHOUSE,
             outlets=[toggl_asset(WORKSPACE, stream)] if WORKSPACE else [],
         )

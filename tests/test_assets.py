@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_toggl.assets import sanitize_uri, toggl_asset, toggl_events
 from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.lineage import DatasetName, build_table_uri
 from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.triggers.events import TogglEventTrigger
 
@@ -153,3 +154,20 @@ def test_an_asset_of_a_filter_must_be_referred_to_by_name(uri: str):
 
     with pytest.raises(ValueError, match=r"Asset\.ref\(name="):
         Asset(uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "dataset"),
+    [
+        ("toggl://7/time_entries", ("toggl://7", "time_entries")),
+        ("toggl://007/days/", ("toggl://7", "days")),
+        (build_table_uri(DatasetName("mysql://db:3306", "toggl.tags")), ("mysql://db:3306", "toggl.tags")),
+    ],
+)
+def test_airflow_finds_the_data_set_that_an_asset_stands_for(uri: str, dataset: tuple[str, str]):
+    pytest.importorskip("airflow.providers.openlineage")  # in the environment of the newest Airflow only
+    from airflow.providers.openlineage.utils.utils import translate_airflow_asset
+    from airflow.sdk import Asset
+
+    found = translate_airflow_asset(Asset(uri), None)
+    assert (found.namespace, found.name) == dataset

@@ -129,18 +129,27 @@ def database_file(connection: Connection, engine: str, *, suffixes: tuple[str, .
     host, schema = connection.host or "", connection.schema or ""
     if not host and ("/" in schema or schema.endswith(suffixes)):
         host = schema if schema.startswith("~") else f"/{schema.lstrip('/')}"
-    path = parse_file(f"The host of connection {name!r}", host)
+    path = parse_database_file(f"The host of connection {name!r}", host, engine)
     if path is None:
         raise ConfigurationError(f"Connection {name!r} names no file: put the path of the {engine} file into its host.")
-    if path.is_dir() or host.endswith("/"):
-        raise ConfigurationError(
-            f"The host of connection {name!r} is the folder {str(path)!r}: put the path of a {engine} file there."
-        )
     if str(connection.extra_dejson.get("mode")) == "memory" or connection.extra_dejson.get("vfs") == "memdb":
         raise ConfigurationError(
             f"The extra of connection {name!r} asks for a database in memory, which is lost at the end of each task: "
             "remove mode and vfs."
         )
+    return path
+
+
+def parse_database_file(field: str, value: Any, engine: str) -> Path | None:
+    """Return the file that a field of a connection names, None if it is blank.
+
+    :param field: how errors name the field.
+    :param engine: the engine's name, for error messages.
+    :raises ConfigurationError: the value is not a file of this host.
+    """
+    path = parse_file(field, value)
+    if path is not None and (path.is_dir() or str(value).endswith("/")):
+        raise ConfigurationError(f"{field} is the folder {str(path)!r}: put the path of a {engine} file there.")
     return path
 
 

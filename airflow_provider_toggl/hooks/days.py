@@ -18,7 +18,7 @@ from airflow_provider_toggl.core.load.merging.changed_days import (
     find_offset,
     store_offset,
 )
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_warehouse
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_warehouse, report_tables_read
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.load.engines.contract import Session
@@ -65,7 +65,9 @@ def find_changed_days(
     since = required(partial(parse_whole, minimum=0))("since", since)
     workspace_id = parse_id("workspace_id", workspace_id)
     with open_warehouse(warehouse_conn_id, schema=schema) as warehouse, warehouse.transaction() as session:
-        return find_days(session, since, workspace_id)
+        found = find_days(session, since, workspace_id)
+    report_tables_read(warehouse_conn_id, schema, ["time_entries"])
+    return found
 
 
 @contextmanager
@@ -95,3 +97,4 @@ def compute_changed_days(
         yield DaysToCompute(found.days, session if warehouse.runs_own_statements else None)
         if found.days:
             store_offset(session, scope, DayOffset(found.cursor), datetime.now(timezone.utc))
+    report_tables_read(warehouse_conn_id, schema, ["time_entries"])

@@ -40,6 +40,7 @@ from airflow_provider_toggl.hooks.connections import (
     get_toggl_fields,
 )
 from airflow_provider_toggl.hooks.limits import open_rate_limit_state
+from airflow_provider_toggl.hooks.lineage import report_stream_read
 from airflow_provider_toggl.hooks.settings import TogglFields
 
 if TYPE_CHECKING:
@@ -307,6 +308,7 @@ class TogglHook(BaseHook):
     def _read(self, request: PullRequest) -> Iterator[Page]:
         from airflow_provider_toggl.core.sync.pull import read_pages  # noqa: PLC0415 - only reading pages needs it
 
+        report_stream_read(self, request.workspace_id, request.stream)
         return read_pages(self.get_conn(), request)
 
 

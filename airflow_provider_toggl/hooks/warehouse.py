@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,10 @@ from airflow_provider_toggl.core.arguments import (
     required,
 )
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.hooks import mysql, settings, telemetry
+from airflow_provider_toggl.core.lineage import DatasetName
+from airflow_provider_toggl.core.load.engines.duckdb.options import NO_OPTIONS, DuckdbOptions
+from airflow_provider_toggl.core.load.tables.reads import find_tables_read
+from airflow_provider_toggl.hooks import lineage, mysql, settings, telemetry
 from airflow_provider_toggl.hooks.connections import (
     POSTGRES_TYPES,
     ConnectionNotFound,
@@ -31,8 +35,10 @@ from airflow_provider_toggl.hooks.connections import (
     split_host,
     with_fields,
 )
+from airflow_provider_toggl.hooks.duckdb import parse_duckdb
 from airflow_provider_toggl.hooks.hosts import check_local_file
 from airflow_provider_toggl.hooks.libpq import build_dsn
+from airflow_provider_toggl.hooks.refused import check_type
 from airflow_provider_toggl.hooks.toggl import DataFrameType, to_data_frame
 
 if TYPE_CHECKING:
@@ -42,12 +48,20 @@ if TYPE_CHECKING:
     from airflow_provider_toggl.core.load.engines.table_store.contract import TableStore
     from airflow_provider_toggl.core.load.warehouse import Warehouse
 
+log = logging.getLogger(__name__)
+
 DEFAULT_CONN_ID = "duckdb_default"
 
 _EXTRAS = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}
 """The extra of this package that installs the provider of a connection type."""
 
-_TABLE_STORES: dict[str, str] = {"gcpbigquery": "bigquery", "google_cloud_platform": "bigquery"}
+_TABLE_STORES: dict[str, str] = {
+    "clickhouse": "clickhouse",
+    "gcpbigquery": "bigquery",
+    "google_cloud_platform": "bigquery",
+    "iceberg": "iceberg",
+    "snowflake": "snowflake",
+}
 """The module of ``hooks`` that builds the table store of a connection type, by ``build_store(connection, schema)``."""
 
 
@@ -118,7 +132,8 @@ def build_warehouse(conn_id: str, schema: str, lock_timeout: float) -> Warehouse
         raise
     type_ = str(connection.conn_type)
     if type_ == "duckdb":
-        return _build_duckdb(_duckdb_path(connection), schema, lock_timeout)
+        path, options = parse_duckdb(connection)
+        return _build_duckdb(path, schema, lock_timeout, options)
     if type_ in POSTGRES_TYPES:
         return _build_postgres(connection, schema, lock_timeout)
     if type_ in _TABLE_STORES:
@@ -129,10 +144,10 @@ def build_warehouse(conn_id: str, schema: str, lock_timeout: float) -> Warehouse
 # Engines are imported where they are built: they load DuckDB or pyarrow, and importing an operator must not.
 
 
-def _build_duckdb(path: Path, schema: str, lock_timeout: float) -> Warehouse:
+def _build_duckdb(path: Path, schema: str, lock_timeout: float, options: DuckdbOptions = NO_OPTIONS) -> Warehouse:
     from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse  # noqa: PLC0415 - see above
 
-    return build_duckdb_warehouse(path, schema=schema, lock_timeout=lock_timeout)
+    return build_duckdb_warehouse(path, schema=schema, lock_timeout=lock_timeout, options=options)
 
 
 def _build_postgres(connection: Connection, schema: str, lock_timeout: float) -> Warehouse:
@@ -157,6 +172,7 @@ def _build_table_store(connection: Connection, schema: str, lock_timeout: float)
 
 
 def _build_dbapi(connection: Connection, schema: str, lock_timeout: float) -> Warehouse:
+    check_type(connection)
     from airflow_provider_toggl.core.load.engines.dbapi.ansi import AnsiEngine  # noqa: PLC0415 - see above
     from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApi  # noqa: PLC0415 - see above
     from airflow_provider_toggl.core.load.engines.dbapi.mysql import MysqlEngine  # noqa: PLC0415 - see above
@@ -249,16 +265,6 @@ def _hook_of(connection: Connection) -> Any:
     return hook
 
 
-def _duckdb_path(connection: Connection) -> Path:
-    """Return the file of a DuckDB connection. Airflow's DuckDB provider takes a password for MotherDuck's token."""
-    if connection.password:
-        raise ConfigurationError(
-            f"Connection {connection.conn_id!r} has a password, so it is one to MotherDuck, which cannot be "
-            "loaded into: remove the password and put the path of a DuckDB file into its host."
-        )
-    return database_file(connection, "DuckDB", suffixes=(".duckdb", ".db"))
-
-
 def read_df(
     query: str,
     *,
@@ -276,4 +282,38 @@ def read_df(
     :raises WarehouseLocked: the warehouse stayed locked for ``[toggl] warehouse_lock_timeout`` seconds.
     """
     with open_warehouse(warehouse_conn_id, schema=schema) as warehouse:
-        return to_data_frame(warehouse.query(query, parameters), df_type)
+        frame = to_data_frame(warehouse.query(query, parameters), df_type)
+    report_tables_read(warehouse_conn_id, schema, find_tables_read(query, schema))
+    return frame
+
+
+def name_tables(conn_id: str, schema: str, tables: Iterable[str]) -> dict[str, DatasetName]:
+    """Return the names of tables of a warehouse in OpenLineage; opens nothing.
+
+    :param conn_id: as for :func:`open_warehouse`.
+    :return: the name of each table; none if the type of the connection has no naming.
+    :raises ConfigurationError: there is no such connection, or a field of it is invalid.
+    """
+    try:
+        connection = get_connection(conn_id, parameter="warehouse_conn_id")
+    except ConnectionNotFound:
+        if conn_id.strip() != DEFAULT_CONN_ID:
+            raise
+        from airflow.providers.common.compat.sdk import Connection  # noqa: PLC0415 - slow to import
+
+        connection = Connection(conn_id=DEFAULT_CONN_ID, conn_type="duckdb", host=str(settings.warehouse_path()))
+    named = {table: lineage.name_table(connection, schema, table) for table in tables}
+    return {table: name for table, name in named.items() if name is not None}
+
+
+def report_tables_read(conn_id: str, schema: str, tables: Iterable[str]) -> None:
+    """Report to Airflow's collector of lineage that the running task reads tables of a warehouse.
+
+    Without a running task it does nothing. Lineage never makes a task fail.
+    """
+    if not lineage.has_running_task():
+        return
+    try:
+        lineage.report_tables_read(name_tables(conn_id, schema, tables).values())
+    except (ConfigurationError, ValueError) as error:
+        log.debug("The lineage of connection %r is not known: %s", conn_id, error)

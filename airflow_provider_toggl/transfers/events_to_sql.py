@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_toggl.assets import ALL_EVENTS
 from airflow_provider_toggl.core.arguments import (
     Parser,
     parse_conn_id,
@@ -16,11 +18,14 @@ from airflow_provider_toggl.core.arguments import (
     parse_text,
     parse_whole,
 )
+from airflow_provider_toggl.core.lineage import DatasetName
+from airflow_provider_toggl.core.streams import STREAM_BY_ENTITY
 from airflow_provider_toggl.hooks.connections import ConnectionNotFound, get_toggl_fields
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_warehouse, resolve_keep_history
 from airflow_provider_toggl.templates import CheckedArguments
+from airflow_provider_toggl.transfers.lineage import LoadLineage, name_workspace_streams
 from airflow_provider_toggl.transfers.outlets import MAX_PARTITIONS, WAREHOUSE_PARSERS, Outlets, check_outlets
 
 if TYPE_CHECKING:
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_toggl.core.sync.drain import DrainRequest
 
 
-class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
+class TogglEventsToSqlOperator(LoadLineage, CheckedArguments, BaseOperator):
     """Load the stored events that are not loaded yet, of all streams that have events.
 
     Rows are merged with those that :class:`~airflow_provider_toggl.transfers.toggl_to_sql.TogglToSqlOperator` loads
@@ -81,6 +86,8 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
     }
     limiting_arguments = frozenset({"only_conn_id", "only_workspace_id"})
     ui_color = "#f5e1f0"
+    #: How many rows of each stream's table the run has written; None before it begins.
+    _written: Counter[str] | None = None
 
     def __init__(
         self,
@@ -131,10 +138,24 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
             ) as target,
         ):
             drain = Drain(store, target, self._request(collect_changes=bool(outlets)))
+            self._written = drain.written
             outlets.begin(target, drain.changes)
             summary = drain.run()
             outlets.report(target, drain.changes)
         return summary.as_dict()
+
+    def list_streams_written(self) -> list[str]:
+        """Return the streams that have events."""
+        return list(STREAM_BY_ENTITY.values())
+
+    def name_inputs(self) -> list[DatasetName]:
+        """Return the name of the workspace's events, if only those of one workspace are loaded as far as is known."""
+        conn_id = self.parsed("only_conn_id") or self.parsed("toggl_conn_id")
+        return name_workspace_streams(self.resolve_workspace_id("only_workspace_id", conn_id), ALL_EVENTS)
+
+    def count_rows_written(self) -> Mapping[str, int]:
+        """Return how many rows of each stream's table the run has added or changed."""
+        return {} if self._written is None else {name: self._written[name] for name in self.list_streams_written()}
 
     def _check_outlets(self, outlets: Outlets) -> None:
         """Refuse outlets of a workspace whose events are not loaded, as far as that is known beforehand."""

@@ -103,6 +103,15 @@ class TogglReconcileOperator(ReadTransfer):
             raise refused
         return run.summary.as_dict()
 
+    def list_streams_written(self) -> list[str]:
+        """Return the stream that is reconciled."""
+        return ["time_entries"]
+
+    def count_rows_written(self) -> dict[str, int]:
+        """Return how many time entries the run has added, changed or marked as deleted."""
+        done = self.summary
+        return {} if done is None else {"time_entries": done.added + done.edited + done.deleted}
+
     def say(self, summary: dict[str, Any]) -> str:
         """Return a summary as one line of text."""
         from airflow_provider_toggl.core.reconcile.request import ReconcileSummary  # noqa: PLC0415 - few tasks wait

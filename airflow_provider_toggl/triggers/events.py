@@ -187,6 +187,7 @@ class TogglEventTrigger(BaseEventTrigger):
         with fields(connection=self.toggl_conn_id, by="wait", consumer=self.consumer):
             key = await self._store_key()
             query, after = await retry_while_unavailable(lambda: self._begin(key))
+            log_line(log, "Waiting for an event after %d.", after, seq=after)
         with shared_tail(key, lambda: _open_store(key)) as tail:
             async with join_waiters(key, tail, after) as waiters:
                 return await waiters.wait(query, after)

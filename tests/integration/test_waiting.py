@@ -70,6 +70,18 @@ def test_each_way_of_waiting_ends_with_the_same_result(home: AirflowHome, store:
     assert {task["try_number"] for task in tasks_of(home, "wait_in_vain", vain)} == {1}
 
 
+def test_the_error_of_a_wait_in_vain_shows_what_airflow_is_doing(home: AirflowHome, store: SqliteEventStore):
+    (stored,) = store.append([change_event(6001, entity="tag")])
+    with pytest.raises(TimeoutError) as error:
+        home.wait_until(lambda: False, timeout=0, what="nothing")
+    shown = str(error.value)
+    assert shown.startswith("Waited 0 s for nothing.")
+    assert "job_type=TriggererJob" in shown
+    assert f"seq={stored.seq}  entity=tag  entity_id=7001" in shown
+    for part in ("api-server", "triggerer", "task instances", "triggers:", "consumers:"):
+        assert f"--- {part}" in shown
+
+
 @pytest.mark.newest
 def test_a_watcher_starts_runs_for_what_comes_also_while_no_triggerer_was_there(
     home: AirflowHome, store: SqliteEventStore

@@ -17,22 +17,34 @@ import pytest
 from support.airflow_home import AirflowHome
 from support.webhook_events import EVENT_WORKSPACE, change_event
 
+from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.model import NewEvent
+from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 RUNNING: dict[str, Any] = {"duration": -1, "stop": None}
 STOPPED: dict[str, Any] = {"duration": 3600, "stop": "2026-05-02T11:00:00Z"}
+STOPS = EventQuery(EventFilter.from_dict({"transitions": "stopped"}))
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900), pytest.mark.xdist_group("airflow")]
 
 
 class Toggl:
-    """Makes the events of a workspace whose changes are a second apart; no two tests have the same numbers."""
+    """Makes the events of a workspace whose changes are a second apart.
+
+    No two tests have an event or an entry in common. Whether an event is an entry's stop depends on the versions in the
+    store, and those of another test may be later by Toggl's clock. Then a sensor waits in vain.
+    """
 
     numbers = itertools.count(100_000)
+    entries = itertools.count(1_000_000)
 
     def __init__(self) -> None:
         self._at = datetime.now(timezone.utc) - timedelta(minutes=30)
+
+    def new_entries(self, count: int) -> list[int]:
+        """Return the IDs of entries that no other test has."""
+        return list(itertools.islice(self.entries, count))
 
     def event(self, entry: int, action: str = "updated", **fields: Any) -> NewEvent:
         self._at += timedelta(seconds=1)
@@ -55,25 +67,26 @@ def test_two_dags_with_filters_of_their_own_run_for_their_events_only_and_once(
         consumer = f"toggl://{EVENT_WORKSPACE}/events/{name}"
         home.wait_until(lambda name=consumer: store.find_consumer(name), timeout=120, what=name)  # type: ignore[misc]
     toggl = Toggl()
+    one, two, three, four = toggl.new_entries(4)
     events = [
-        toggl.event(1, "created", **RUNNING, project_id=9),
-        toggl.event(2, "created", **RUNNING, project_id=7),
-        toggl.event(2, **STOPPED, project_id=7),
-        toggl.event(1, **RUNNING, project_id=9, description="renamed"),
-        toggl.event(1, **STOPPED, project_id=9),  # a stop
-        toggl.event(1, **STOPPED, project_id=9, description="edited"),
-        toggl.event(3, "created", **STOPPED, project_id=8),  # of project 8, and no stop
-        toggl.event(4, "created", **RUNNING, project_id=8),  # of project 8
-        toggl.event(4, **STOPPED, project_id=8),  # of project 8, and a stop
+        toggl.event(one, "created", **RUNNING, project_id=9),
+        toggl.event(two, "created", **RUNNING, project_id=7),
+        toggl.event(two, **STOPPED, project_id=7),
+        toggl.event(one, **RUNNING, project_id=9, description="renamed"),
+        toggl.event(one, **STOPPED, project_id=9),  # a stop
+        toggl.event(one, **STOPPED, project_id=9, description="edited"),
+        toggl.event(three, "created", **STOPPED, project_id=8),  # of project 8, and no stop
+        toggl.event(four, "created", **RUNNING, project_id=8),  # of project 8
+        toggl.event(four, **STOPPED, project_id=8),  # of project 8, and a stop
     ]
     for event in events:
         (stored,) = store.append([event])
     # The awaited events are the last, so that unwanted ones would have arrived before.
     for dag_id in ("watch_project", "watch_stops", "watch_stops_too"):
         home.wait_until(lambda dag_id=dag_id: last(home, dag_id) == stored.seq, timeout=120, what=f"a run of {dag_id}")  # type: ignore[misc]
-    assert summary(received(home, "watch_project")) == (3, {3, 4}, {})
+    assert summary(received(home, "watch_project")) == (3, {three, four}, {})
     for dag_id in ("watch_stops", "watch_stops_too"):
-        assert summary(received(home, dag_id)) == (2, {1, 4}, {"stopped": 2})
+        assert summary(received(home, dag_id)) == (2, {one, four}, {"stopped": 2})
 
 
 def last(home: AirflowHome, dag_id: str) -> int:
@@ -107,8 +120,9 @@ def test_one_name_with_two_filters_in_two_files_runs_for_one_of_them_and_warns_o
     consumer = f"toggl://{EVENT_WORKSPACE}/events/ends"
     home.wait_until(lambda: store.find_consumer(consumer), timeout=120, what="the watcher")
     toggl = Toggl()
-    store.append([toggl.event(1, "created", **RUNNING, project_id=9)])
-    store.append([toggl.event(1, **STOPPED, project_id=9), toggl.event(2, entity="project")])
+    (entry,) = toggl.new_entries(1)
+    store.append([toggl.event(entry, "created", **RUNNING, project_id=9)])
+    store.append([toggl.event(entry, **STOPPED, project_id=9), toggl.event(2, entity="project")])
     home.wait_until(lambda: received(home, right), timeout=120, what="the run")
     (batch,) = received(home, right)
     assert batch["entities"] == ({"time_entry": 1} if right == "watch_ends" else {"project": 1})
@@ -158,14 +172,16 @@ def test_the_endpoint_is_called_once_for_each_stop_though_triggerers_are_killed(
     with Endpoint(urlsplit(home.env["ENDPOINT"]).port or 0) as endpoint:
         home.switch_on("call_endpoint")
         expected = []
-        for entry, is_killed_before in enumerate(kills_before_the_stop, 1):
+        for is_killed_before in kills_before_the_stop:
+            entry, other = toggl.new_entries(2)
             store.append([toggl.event(entry, "created", **RUNNING, project_id=project)])
-            store.append([toggl.event(entry + 100, "created", **RUNNING, project_id=project + 1)])
+            store.append([toggl.event(other, "created", **RUNNING, project_id=project + 1)])
             home.wait_until(lambda: is_waiting(home), timeout=120, what="the sensor to wait")
             if is_killed_before:
                 home.stop("triggerer", timeout=0)
             stop = toggl.event(entry, **STOPPED, project_id=project)
-            store.append([toggl.event(entry + 100, **STOPPED, project_id=project + 1), stop])
+            _, stored = store.append([toggl.event(other, **STOPPED, project_id=project + 1), stop])
+            assert STOPS.find_message(store.get(stored.seq), store), "A version in the store is later than this stop."
             if not is_killed_before:
                 home.stop("triggerer", timeout=0)  # while it may be ending the wait
             # The same again, late and as a copy, and an edit.

@@ -12,7 +12,7 @@ from support.servers.postgres import PostgresServer
 from support.servers.receivers import ReceiverThread
 from support.warehouses import WarehouseLocation
 
-#: Odd ones in PostgreSQL, the others in DuckDB.
+#: Of other warehouses than Iceberg: odd ones in PostgreSQL, the others in DuckDB.
 SEEDS = range(1000, 1200)
 
 Check = Callable[[WarehouseLocation, int], None]
@@ -40,6 +40,19 @@ def test_the_warehouse_equals_the_truth_in_duckdb(check: Check, tmp_path: Path, 
 @pytest.mark.parametrize("seed", [4, 5])
 def test_the_warehouse_equals_the_truth_in_postgresql(check: Check, postgres: PostgresServer, seed: int) -> None:
     check(WarehouseLocation("postgres", postgres.dsn, f"model_{seed}"), seed)
+
+
+@pytest.mark.parametrize("seed", [6, 7, 8])
+def test_the_warehouse_equals_the_truth_in_iceberg(check: Check, tmp_path: Path, seed: int) -> None:
+    pytest.importorskip("pyiceberg")
+    check(WarehouseLocation("iceberg", str(tmp_path / "iceberg")), seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(2000, 2100))
+def test_the_warehouse_equals_the_truth_in_iceberg_for_any_seed(check: Check, tmp_path: Path, seed: int) -> None:
+    pytest.importorskip("pyiceberg")
+    check(WarehouseLocation("iceberg", str(tmp_path / "iceberg")), seed)
 
 
 @pytest.mark.soak

@@ -28,11 +28,15 @@ OF_AN_EXTRA = {
     "airflow_provider_toggl.core.databases.postgres_schema": "psycopg",
     "airflow_provider_toggl.core.databases.postgres_server": "psycopg",
     "airflow_provider_toggl.core.events.postgres.engine": "psycopg",
+    **{
+        f"airflow_provider_toggl.core.load.engines.iceberg.{name}": "pyiceberg"
+        for name in ("facts", "files", "maintenance", "schemas", "snapshots", "state", "store")
+    },
     "airflow_provider_toggl.core.load.engines.postgres.engine": "psycopg",
 }
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 LOCKS = ("airflow-newest", "airflow-oldest")
-EXTRAS = "mysql,polars,postgres,report,sandbox,sqlite"
+EXTRAS = "iceberg,mysql,polars,postgres,report,sandbox,sqlite"
 
 OPEN_WAREHOUSE = """
 from airflow_provider_toggl.hooks.warehouse import open_warehouse
@@ -41,6 +45,7 @@ with open_warehouse("warehouse", schema="toggl") as target:
 """
 # What somebody who asked for an extra does with it.
 USES = {
+    "iceberg": OPEN_WAREHOUSE,
     "mysql": OPEN_WAREHOUSE,
     "sqlite": OPEN_WAREHOUSE,
     "postgres": OPEN_WAREHOUSE
@@ -87,12 +92,13 @@ from airflow_provider_toggl.hooks.toggl import to_data_frame
 from airflow_provider_toggl.hooks.warehouse import open_warehouse
 from airflow_provider_toggl.report.chart import draw_png
 from airflow_provider_toggl.report.weeks import WeeklyReport
-for kind in ("postgres", "mysql"):
+for kind in ("iceberg", "postgres", "mysql"):
     os.environ[f"AIRFLOW_CONN_OF_{kind.upper()}"] = json.dumps({"conn_type": kind, "host": "localhost"})
 attempts = {
     "postgres": lambda: open_warehouse("of_postgres", schema="toggl"),
     "postgres, events": lambda: open_event_store(event_store_conn_id="of_postgres"),
     "mysql": lambda: open_warehouse("of_mysql", schema="toggl"),
+    "iceberg": lambda: open_warehouse("of_iceberg", schema="toggl"),
     "polars": lambda: to_data_frame(None, "polars"),
     "report": lambda: draw_png(WeeklyReport([datetime.date(2026, 1, 5)], [], zone="UTC"), pathlib.Path("no.png")),
 }
@@ -138,7 +144,7 @@ def test_every_module_is_imported_with_what_is_declared(python: Path, tmp_path: 
 
 def test_what_needs_an_extra_says_which(python: Path, tmp_path: Path) -> None:
     said = run(python, WITHOUT_EXTRAS, tmp_path)
-    for name in ("postgres", "postgres, events", "mysql", "polars", "report"):
+    for name in ("iceberg", "postgres", "postgres, events", "mysql", "polars", "report"):
         assert f"airflow-provider-toggl[{name.split(',')[0]}]" in said[name], said[name]
 
 
@@ -194,6 +200,9 @@ def use(extra: str, python: Path, home: Path) -> None:
         elif extra == "postgres":
             port = stack.enter_context(running_postgres()).port
             connection |= {"port": port, "login": "postgres", "schema": "postgres"}
+        elif extra == "iceberg":
+            catalog = {"type": "sql", "uri": f"sqlite:///{home}/catalog.db", "warehouse": f"file://{home}/tables"}
+            connection = {"conn_type": extra, "extra": catalog}
         elif extra == "sqlite":
             connection["host"] = str(home / "warehouse.sqlite")
         env = {

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import requests
+from support.airflow_state import describe_airflow, lines_of_package
 from support.processes import end_session
 
 if TYPE_CHECKING:
@@ -156,7 +157,8 @@ class AirflowHome:
 
         :param timeout: in seconds.
         :param what: a description for the error.
-        :raises TimeoutError: it did not hold in time; the message has the ends of the processes' logs.
+        :raises TimeoutError: it did not hold in time; the message has the ends of the processes' logs, what this
+            package logged in the triggerer, and the state of Airflow and of the event store.
         :raises RuntimeError: a process ended meanwhile.
         """
         deadline = time.monotonic() + timeout
@@ -165,9 +167,9 @@ class AirflowHome:
                 return answer
             ended = [name for name, process in self.processes.items() if process.poll() is not None]
             if ended:
-                raise RuntimeError(f"{', '.join(ended)} ended while waiting for {what}.\n{self._log_ends()}")
+                raise RuntimeError(f"{', '.join(ended)} ended while waiting for {what}.\n{self._describe()}")
             if time.monotonic() > deadline:
-                raise TimeoutError(f"Waited {timeout:g} s for {what}.\n{self._log_ends()}")
+                raise TimeoutError(f"Waited {timeout:g} s for {what}.\n{self._describe()}")
             time.sleep(0.2)
 
     # -- the REST API -------------------------------------------------------------------------------------------------
@@ -329,8 +331,13 @@ class AirflowHome:
             raise
         return True
 
-    def _log_ends(self, lines: int = 30) -> str:
-        return "\n".join(f"--- {name}\n" + "\n".join(self.log(name).splitlines()[-lines:]) for name in self.processes)
+    def _describe(self, lines: int = 30) -> str:
+        """Return what the processes do. Airflow's state comes last, where a shortened message keeps it."""
+        logs = {name: self.log(name) for name in self.processes}
+        parts = [f"--- {name}\n" + "\n".join(log.splitlines()[-lines:]) for name, log in logs.items()]
+        if "triggerer" in logs:
+            parts.append(f"--- triggerer, only about triggers\n{lines_of_package(logs['triggerer'])}")
+        return "\n".join([*parts, describe_airflow(self.path)])
 
 
 def create_metadata_database(database: Path, env: Mapping[str, str]) -> None:

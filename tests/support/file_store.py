@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 
 from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError
 from airflow_provider_toggl.core.load.decode.column_types import COLUMN_TYPES
-from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB, SETTINGS
+from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB
+from airflow_provider_toggl.core.load.engines.duckdb.options import OWN_SETTINGS
 from airflow_provider_toggl.core.load.engines.table_store.contract import (
     CommitConflict,
     StoredState,
@@ -85,7 +86,7 @@ class FileStore(TableStore):
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         with duckdb.connect(":memory:") as connection:
-            for name, value in SETTINGS.items():
+            for name, value in OWN_SETTINGS.items():
                 connection.execute(f"set {name} = {value!r}")
             for name, table in self._read()[1].items():
                 connection.register(name, table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,19 @@ STREAMS = ("time_entries", "projects", "clients", "tags", "tasks", "users", "pro
 _ENTRY_FIELDS = ("workspace_id", "user_id", "project_id", "task_id", "billable")
 
 
+Source = Path | str | Callable[[str], list[dict[str, Any]]]
+"""A DuckDB file, the DSN of a PostgreSQL database, or a function that returns the rows of a query of another one."""
+
+
 def truth(url: str, stream: str) -> dict[int, dict[str, Any]]:
     """Return the records of a stream by id, deleted ones included."""
     return {row["id"]: row for row in requests.get(f"{url}/sandbox/truth/{stream}", timeout=60).json()}
 
 
-def rows(path: Path | str, query: str) -> list[dict[str, Any]]:
-    """Return a query's rows from a DuckDB file or, by its DSN, from a PostgreSQL database, with times in UTC."""
+def rows(path: Source, query: str) -> list[dict[str, Any]]:
+    """Return a query's rows, with times in UTC."""
+    if callable(path):
+        return path(query)
     if isinstance(path, str):
         with psycopg.connect(path, options="-c timezone=UTC", row_factory=dict_row) as server:
             return server.execute(query).fetchall()
@@ -32,7 +39,7 @@ def rows(path: Path | str, query: str) -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def live(path: Path | str, stream: str, schema: str = "toggl") -> dict[int, dict[str, Any]]:
+def live(path: Source, stream: str, schema: str = "toggl") -> dict[int, dict[str, Any]]:
     """Return the live rows of a stream's table, by id."""
     is_live = (
         "seen_at IS NOT NULL AND (deleted_at IS NULL OR seen_at > deleted_at) "
@@ -41,7 +48,7 @@ def live(path: Path | str, stream: str, schema: str = "toggl") -> dict[int, dict
     return {row["id"]: row for row in rows(path, f'SELECT * FROM "{schema}"."{stream}" WHERE {is_live}')}
 
 
-def entry_differences(path: Path | str, url: str, *, with_deletions: bool = True) -> list[str]:
+def entry_differences(path: Source, url: str, *, with_deletions: bool = True) -> list[str]:
     """Return how the time entries of a warehouse differ from the truth; empty if they are equal.
 
     :param with_deletions: False ignores entries that were deleted in Toggl and are still in the table.
@@ -57,7 +64,7 @@ def entry_differences(path: Path | str, url: str, *, with_deletions: bool = True
     return words
 
 
-def entity_differences(path: Path | str, url: str, stream: str) -> list[str]:
+def entity_differences(path: Source, url: str, stream: str) -> list[str]:
     """Return how a table of entities differs from the truth, by ids and names."""
     wanted = {key: row for key, row in truth(url, stream).items() if not row.get("deleted_at")}
     # The list of users does not show who was removed.
@@ -74,7 +81,7 @@ def entity_differences(path: Path | str, url: str, stream: str) -> list[str]:
 
 
 def differences(
-    path: Path | str, url: str, *, with_deletions: bool = True, streams: tuple[str, ...] = STREAMS
+    path: Source, url: str, *, with_deletions: bool = True, streams: tuple[str, ...] = STREAMS
 ) -> list[str]:
     """Return how the whole warehouse differs from the truth, or time entries and some of the other streams."""
     words = entry_differences(path, url, with_deletions=with_deletions)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -17,6 +18,7 @@ from support.webhook_events import EVENT_WORKSPACE, change_event
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events import debounce
 from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.triggers import events
 from airflow_provider_toggl.triggers.events import TogglEventTrigger
@@ -131,6 +133,17 @@ async def test_the_end_of_a_wait_is_logged_with_fields(store: SqliteEventStore, 
     assert line.getMessage() == f"Event 2 ends the wait: project created in workspace {EVENT_WORKSPACE}."
     named = {name: vars(line)[name] for name in ("connection", "workspace_id", "by", "seq")}
     assert named == {"connection": "toggl_default", "workspace_id": EVENT_WORKSPACE, "by": "wait", "seq": 2}
+
+
+async def test_the_start_of_a_wait_is_logged_also_where_no_event_comes(
+    store: SqliteEventStore, caplog: pytest.LogCaptureFixture
+):
+    store.append([change_event(1)])
+    with caplog.at_level(logging.INFO):
+        async with Running(TogglEventTrigger(event_filter={"entities": "tag"}, after=1, consumer="c", once=True)):
+            await until(lambda: "Waiting for an event after 1." in caplog.text)
+    (line,) = [record for record in caplog.records if "Waiting for" in record.getMessage()]
+    assert {name: vars(line)[name] for name in ("by", "consumer", "seq")} == {"by": "wait", "consumer": "c", "seq": 1}
 
 
 async def test_a_wait_starts_after_its_consumer_s_commit_and_does_not_move_it(store: SqliteEventStore):
@@ -270,6 +283,46 @@ async def test_a_wait_for_a_stop_ends_with_the_same_stop_after_a_restart(store: 
             store.append([change_event(4, id=6, **RUNNING), change_event(5, id=6, **STOPPED)])
         payload = await fire(TogglEventTrigger(event_filter=wanted, after=after, once=True))
         assert (payload["seq"], payload["transitions"]) == (seq, ["stopped"])
+
+
+@pytest.mark.parametrize("rounds", [pytest.param(15, id="few"), pytest.param(500, id="many", marks=pytest.mark.soak)])
+async def test_a_wait_and_watchers_that_start_together_after_a_kill_all_fire_whatever_the_timing(
+    store: SqliteEventStore, monkeypatch: pytest.MonkeyPatch, rounds: int
+):
+    monkeypatch.setattr(events, "ACKNOWLEDGE_DELAY", 0.0)
+    chance, stopped = random.Random(rounds), {"transitions": "stopped", "project_ids": 1}
+    filters: list[dict[str, Any]] = [stopped, {"project_ids": 1}, {"entities": "time_entry"}]
+
+    def change(entry: int, number: int, project: int = 1, **fields: Any) -> NewEvent:
+        return change_event(entry * 10 + number, id=entry * 2 + project, project_id=project, **fields)
+
+    async def write_later(late: list[NewEvent]) -> None:
+        for event in late:
+            await asyncio.sleep(chance.random() * 0.004)
+            await asyncio.to_thread(store.append, [event])
+
+    for entry in range(1, rounds + 1):
+        store.append([change(entry, 0, **RUNNING), change(entry, 1, 2, **RUNNING)])
+        wait = TogglEventTrigger(event_filter=stopped, after=store.last_seq(), once=True)
+        watchers = [
+            TogglEventTrigger(consumer=f"watcher:{number}", event_filter=wanted, since=LONG_AGO)
+            for number, wanted in enumerate(filters)
+        ]
+        changes = [change(entry, 2, 2, **STOPPED), change(entry, 3, **STOPPED), change(entry, 4, **STOPPED)]
+        behind = chance.randint(0, 3)  # so many come while there is no triggerer
+        if behind:
+            store.append(changes[:behind])
+        async with contextlib.AsyncExitStack() as stack:
+            writing = asyncio.create_task(write_later(changes[behind:]))
+            running = []
+            for trigger in chance.sample([wait, *watchers], 4):
+                running.append(await stack.enter_async_context(Running(trigger)))
+                await asyncio.sleep(chance.choice([0, 0, chance.random() * 0.004]))
+            await writing
+            await until(lambda: all(one.fired for one in running))  # noqa: B023
+            (found,) = [one.payloads()[0] for one in running if one.trigger.once]
+            assert (found["entity_id"], found["transitions"]) == (entry * 2 + 1, ["stopped"])
+            assert found["event_id"] == str(entry * 10 + 3)
 
 
 async def test_a_watcher_fires_once_for_each_stop_across_restarts(

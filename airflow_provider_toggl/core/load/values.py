@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 MOST_CHANGED_IDS = 1_000
@@ -59,6 +60,7 @@ class LoadResult:
     :param changed_days: on request: workspace and local day of each time entry that is new or updated, in the zone of
         ``time_entry_facts``; one that moved has its old day and its new one here.
     :param changed_ids: on request: ids of such time entries, the first ``MOST_CHANGED_IDS``.
+    :param written: how many rows of each stream's table are new, updated or absent.
     """
 
     inserted: int = 0
@@ -68,3 +70,4 @@ class LoadResult:
     absent: int = 0
     changed_days: frozenset[tuple[int, date]] = frozenset()
     changed_ids: tuple[int, ...] = ()
+    written: Mapping[str, int] = field(default_factory=dict, compare=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -145,6 +146,8 @@ class Drain:
         self._clock = clock or SystemClock()
         self.summary = DrainSummary()
         self.changes = Changes()
+        # Rows of each stream's table that are new or changed; a row counts once in each batch.
+        self.written: Counter[str] = Counter()
 
     def run(self) -> DrainSummary:
         """Load everything up to the event that is the last one now; return the summary.
@@ -269,6 +272,7 @@ class Drain:
         summary = self.summary
         summary.events += events
         summary.last_seq = last_seq
+        self.written.update(loaded.written)
         summary.inserted += loaded.inserted
         summary.updated += loaded.updated
         summary.unchanged += loaded.unchanged

@@ -1,4 +1,4 @@
-"""A BigQuery emulator for tests: bqemulator, in an environment of its own that ``make bigquery`` makes.
+"""A BigQuery emulator for tests: bqemulator, in an environment of its own that ``make clouds`` makes.
 
 Run by that environment's Python, this file is the emulator. It differs from the installed one in two points:
 
@@ -40,7 +40,7 @@ class BigQueryServer:
     def __init__(self, port: int = 0) -> None:
         python = find_python()
         if python is None:
-            raise FileNotFoundError("The environment of the emulator is missing: make bigquery.")
+            raise FileNotFoundError("The environment of the emulator is missing: make clouds.")
         self._process = subprocess.Popen(
             [str(python), "-P", __file__, str(port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )

@@ -60,12 +60,16 @@ def load_batches(
     by_stream: dict[str, list[RecordBatch]] = {}
     for batch in batches:
         by_stream.setdefault(batch.stream, []).append(batch)
-    parts = [merge_batches(session, stream, group, changed) for stream, group in by_stream.items()]
+    merged = {stream: merge_batches(session, stream, group, changed) for stream, group in by_stream.items()}
+    parts = merged.values()
     history.keep_versions(session, batches)
     store_rejected(session, [record for batch in batches for record in batch.rejected], now)
     if progress is not None:
         store_progress(session, progress)
     absent = mark_missing(session, *sweep, changed) if sweep else 0
+    written = {stream: part.inserted + part.updated for stream, part in merged.items()}
+    if sweep:
+        written[sweep[0]] = written.get(sweep[0], 0) + absent
     record_days(session, changed.days, now)
     return LoadResult(
         inserted=sum(part.inserted for part in parts),
@@ -75,6 +79,7 @@ def load_batches(
         absent=absent,
         changed_days=frozenset(changed.days),
         changed_ids=tuple(changed.ids),
+        written=written,
     )
 
 

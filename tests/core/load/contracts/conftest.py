@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,14 +14,20 @@ from airflow_provider_toggl.core.load.warehouse import Warehouse
 numbers = itertools.count(1)
 
 # Each server is started by one process of the test run, see tests/core/load/conftest.py.
+CLOUDS = (pytest.mark.soak, pytest.mark.clouds)
+
 ENGINES = [
     "duckdb",
     pytest.param("postgres", marks=pytest.mark.xdist_group("postgres-warehouses")),
     "sqlite",
     "file",
+    "iceberg",
+    pytest.param("iceberg in s3", marks=CLOUDS),
+    pytest.param("snowflake", marks=[*CLOUDS, pytest.mark.xdist_group("snowflake")]),
+    pytest.param("clickhouse", marks=[*CLOUDS, pytest.mark.xdist_group("clickhouse")]),
     pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb")),
     pytest.param("ansi", marks=pytest.mark.xdist_group("postgres-warehouses")),
-    pytest.param("bigquery", marks=[pytest.mark.xdist_group("bigquery"), pytest.mark.soak]),
+    pytest.param("bigquery", marks=[*CLOUDS, pytest.mark.xdist_group("bigquery")]),
 ]
 
 
@@ -29,10 +36,22 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> WarehouseLocation:
     """A place of an engine where nothing has been loaded yet."""
     if request.param == "mysql":
         return WarehouseLocation("mysql", str(request.getfixturevalue("mariadb").port), f"toggl_{next(numbers)}")
+    if request.param == "snowflake":
+        port = request.getfixturevalue("snowflake").port
+        return WarehouseLocation("snowflake", str(port), f"toggl_{next(numbers)}")
+    if request.param == "clickhouse":
+        return WarehouseLocation(
+            "clickhouse", str(request.getfixturevalue("clickhouse").port), f"toggl_{next(numbers)}"
+        )
     if request.param == "bigquery":
         return WarehouseLocation("bigquery", str(request.getfixturevalue("bigquery").port), f"toggl_{next(numbers)}")
     if request.param in ("postgres", "ansi"):
         return WarehouseLocation(request.param, request.getfixturevalue("postgres").dsn, f"toggl_{next(numbers)}")
+    if request.param.startswith("iceberg"):
+        pytest.importorskip("pyiceberg")
+    if request.param == "iceberg in s3":
+        storage = json.dumps(request.getfixturevalue("moto").properties(tmp_path.name))
+        return WarehouseLocation("iceberg", f"{tmp_path}#{storage}")
     return WarehouseLocation(request.param, str(tmp_path / f"warehouse.{request.param}"))
 
 

@@ -24,6 +24,12 @@ def test_batches_of_a_stream_that_lie_apart_are_merged_together(target: Warehous
     assert (loaded.inserted, loaded.unchanged) == (4, 1)
 
 
+def test_rows_that_are_new_changed_or_absent_are_counted_for_each_stream(target: Warehouse) -> None:
+    assert target.load([entries(1, 2), tags(1, 2), entries(3)]).written == {"time_entries": 3, "tags": 2}
+    assert target.load([entries(3), tags(1, seconds=60)], None).written == {"time_entries": 0, "tags": 0}
+    assert target.load([tags(1, seconds=60)], None, Sweep(7, at(30))).written == {"tags": 1}
+
+
 def test_changed_ids_are_limited_and_returned_on_request_only(target: Warehouse) -> None:
     batch = entries(*range(2000))
     loaded = target.load([batch], collect_days=True)

@@ -75,7 +75,7 @@ class BigQueryStore(TableStore):
         """Close the client."""
         client, self._client = self._client, None
         if client is not None:
-            client.close()  # type: ignore[no-untyped-call]
+            client.close()
 
     def exists(self) -> bool:
         """Return whether the last of our tables is there."""
@@ -158,7 +158,7 @@ class BigQueryStore(TableStore):
             found = client.query(sql, job_retry=None, **self._request).result(retry=self._retry)
             return float(next(iter(found))[0]) / 1e6
         finally:
-            client.close()  # type: ignore[no-untyped-call]
+            client.close()
 
     # Requests
 

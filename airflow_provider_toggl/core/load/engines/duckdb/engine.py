@@ -22,6 +22,7 @@ from airflow_provider_toggl.core.load.engines.dialect import (
     whole_number_text,
 )
 from airflow_provider_toggl.core.load.engines.duckdb.file import DuckdbFile, translate_error
+from airflow_provider_toggl.core.load.engines.duckdb.options import NO_OPTIONS, OWN_SETTINGS, DuckdbOptions
 from airflow_provider_toggl.core.load.merging import rule
 from airflow_provider_toggl.core.load.tables.schemas import TableSchema
 from airflow_provider_toggl.core.load.warehouse import Warehouse
@@ -59,19 +60,6 @@ DUCKDB = Dialect(
     has_zones=True,
 )
 
-SETTINGS: dict[str, str | int | bool] = {
-    "preserve_insertion_order": False,
-    # Another session of this process may have set these for all.
-    "default_order": "ASC",
-    "default_null_order": "NULLS LAST",
-    "default_collation": "",
-    "integer_division": False,
-    "ieee_floating_point_ops": True,
-    # All that is used is built in; a warehouse must not depend on a download.
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-    "TimeZone": "UTC",
-}
 _STATEMENTS = load_statements(__package__, "statements.sql")
 
 
@@ -88,6 +76,7 @@ class DuckdbEngine(Engine):
     :param hold_seconds: seconds to keep the file open over calls.
     :param memory_limit: the memory that DuckDB may use.
     :param threads: the cores that DuckDB may use.
+    :param options: what the connection says; its settings override ``memory_limit`` and ``threads``.
     """
 
     dialect = DUCKDB
@@ -102,10 +91,11 @@ class DuckdbEngine(Engine):
         hold_seconds: float = 2.0,
         memory_limit: str = "160MB",
         threads: int = 1,
+        options: DuckdbOptions = NO_OPTIONS,
     ) -> None:
         super().__init__(schema, str(path), lock_timeout)
-        settings = {"memory_limit": memory_limit, "threads": threads, **SETTINGS}
-        self._file = DuckdbFile(Path(path), lock_timeout, clock or SystemClock(), settings)
+        settings = {"memory_limit": memory_limit, "threads": threads, **OWN_SETTINGS}
+        self._file = DuckdbFile(Path(path), lock_timeout, clock or SystemClock(), settings, options)
         self._hold_seconds = hold_seconds
         self._is_in_schema = False
 

@@ -12,6 +12,7 @@ from airflow_provider_toggl.core.clock import Clock
 from airflow_provider_toggl.core.databases import faults
 from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError, WarehouseLocked, WarehouseReadOnly
 from airflow_provider_toggl.core.load.engines.duckdb.file_lock import FileLock, LockTimeout
+from airflow_provider_toggl.core.load.engines.duckdb.options import NO_OPTIONS, DuckdbOptions, configure, write_setting
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +33,22 @@ class DuckdbFile:
     :param clock: the clock, replaced in tests.
     :param settings: DuckDB settings by name. They are set after opening, because DuckDB refuses a second connection
         of the same process that was opened with other settings.
+    :param options: applied after the settings.
     """
 
-    def __init__(self, path: Path, lock_timeout: float, clock: Clock, settings: dict[str, str | int | bool]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        lock_timeout: float,
+        clock: Clock,
+        settings: dict[str, str | int | bool],
+        options: DuckdbOptions = NO_OPTIONS,
+    ) -> None:
         self.path = path
         self._lock_timeout = lock_timeout
         self._clock = clock
         self._settings = settings
+        self._options = options
         self._lock = FileLock(path.with_name(path.name + ".lock"), clock)
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._opened_at = 0.0
@@ -58,6 +68,7 @@ class DuckdbFile:
 
         :raises WarehouseLocked: another process still has the file open after ``lock_timeout``.
         :raises WarehouseReadOnly: its directory or the lock file cannot be written.
+        :raises ConfigurationError: DuckDB refuses what the connection says.
         :raises duckdb.Error: DuckDB cannot open it.
         """
         if self._connection is not None:
@@ -71,8 +82,13 @@ class DuckdbFile:
             raise
         self._connection = connection
         self._opened_at = self._clock.now()
-        for name, value in self._settings.items():
-            connection.execute(f"set {name} = '{value}'").fetchall()
+        try:
+            for name, value in self._settings.items():
+                connection.execute(write_setting(name, value)).fetchall()
+            configure(connection, self._options)
+        except BaseException:
+            self.close()
+            raise
         return connection
 
     def close(self) -> None:

@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError
 from airflow_provider_toggl.core.load.engines.contract import Engine
 from airflow_provider_toggl.core.load.engines.dialect import quote
-from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB, SETTINGS
+from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB
+from airflow_provider_toggl.core.load.engines.duckdb.options import OWN_SETTINGS
 from airflow_provider_toggl.core.load.engines.table_store.contract import TableChange, TableStore
 from airflow_provider_toggl.core.load.engines.table_store.tables import ROW_TABLES, STATE_TABLES, StoredTable
 from airflow_provider_toggl.core.load.merging import rule
@@ -72,7 +73,7 @@ class TableStoreEngine(Engine):
         """Open the store, and create empty tables in memory."""
         self.store.open()
         self._memory = duckdb.connect(":memory:")
-        for name, value in {**SETTINGS, "threads": 1, "temp_directory": tempfile.gettempdir()}.items():
+        for name, value in {**OWN_SETTINGS, "threads": 1, "temp_directory": tempfile.gettempdir()}.items():
             self.run(f"set {name} = {value!r}")
         for statement in migrations.create_all(self.dialect):
             # Without primary keys: looking keys up in an index costs more than the rest of a load.

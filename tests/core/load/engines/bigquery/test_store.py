@@ -38,7 +38,7 @@ from airflow_provider_toggl.core.sync.redrive import redrive_rejected
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.load.engines.bigquery.store import BigQueryStore
 
-pytestmark = [pytest.mark.soak, pytest.mark.xdist_group("bigquery")]
+pytestmark = [pytest.mark.soak, pytest.mark.clouds, pytest.mark.xdist_group("bigquery")]
 
 numbers = itertools.count(1)
 COUNTER = STATE_TABLES["change_counter"]

@@ -1,0 +1,1 @@
+"""Warehouses of Apache Iceberg tables, by pyiceberg."""

@@ -1,0 +1,332 @@
+"""What the Iceberg store promises beyond the suite of all engines."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from support.servers.moto import MotoServer, running_moto
+from support.toggl_rows import NOON, at, entries
+from support.warehouses import WarehouseLocation, loading, rows
+
+pytest.importorskip("pyiceberg")
+
+from support.iceberg_catalogs import Killed, WatchedCatalog, measure_load, watched
+
+from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError
+from airflow_provider_toggl.core.load.engines.iceberg import store as store_module
+from airflow_provider_toggl.core.load.engines.iceberg.store import IcebergStore
+from airflow_provider_toggl.core.load.engines.table_store.contract import CommitConflict
+from airflow_provider_toggl.core.load.engines.table_store.tables import ROW_TABLES
+from airflow_provider_toggl.core.load.values import Progress
+from airflow_provider_toggl.core.load.warehouse import Warehouse
+
+COUNT = 'select count(*), count(distinct "id"), sum("duration") from "time_entries"'
+STAGE, ROOT, PUBLISH = 1, 2, 3
+"""The commits of a load of time entries, in order."""
+
+
+def progress(page: int) -> Progress:
+    return Progress("time_entries", "7", at(page), str(page), 1, NOON)
+
+
+def cursor(target: Warehouse) -> str | None:
+    found = target.find_state("time_entries", "7")
+    return found.cursor if found else None
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[tuple[WatchedCatalog, IcebergStore, Warehouse]]:
+    catalog, store, target = watched(tmp_path)
+    with target:
+        target.load([entries(*range(1, 101))], progress(1))
+        yield catalog, store, target
+
+
+def current_files(store: IcebergStore, table: str = "time_entries") -> set[str]:
+    """Return the data files that other engines see."""
+    files = store.load_table(table, again=True).inspect.files()
+    return set(files["file_path"].to_pylist())
+
+
+# A load that ends at any moment
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("commit", [STAGE, ROOT, PUBLISH])
+def test_a_load_that_ends_at_a_commit_is_stored_wholly_or_not_at_all(
+    opened: Any, tmp_path: Path, commit: int, late: bool
+) -> None:
+    catalog, _, target = opened
+    catalog.fail_at(commit, Killed(), late=late)
+    with pytest.raises(Killed):
+        target.load([entries(*range(51, 151), seconds=5)], progress(2))
+    is_stored = (commit, late) >= (ROOT, True)
+    _, store, after = watched(tmp_path)
+    with after:
+        assert rows(after, COUNT)[0][:2] == ((150, 150) if is_stored else (100, 100))
+        assert cursor(after) == ("2" if is_stored else "1")
+        # Other engines see the same, as soon as anybody has opened the warehouse.
+        assert store.load_table("time_entries", again=True).scan().to_arrow().num_rows == (150 if is_stored else 100)
+        after.load([entries(*range(51, 151), seconds=5)], progress(2))
+        assert rows(after, COUNT)[0][:2] == (150, 150)
+        assert cursor(after) == "2"
+
+
+def test_a_load_is_stored_although_its_snapshot_cannot_become_current(
+    opened: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalog, store, target = opened
+    catalog.fail_at(PUBLISH, OSError("gone"))
+    target.load([entries(101)], progress(2))
+    assert "The load is stored, but other engines see it only after the next load" in caplog.text
+    assert rows(target, COUNT)[0][0] == 101
+    assert store.load_table("time_entries", again=True).scan().to_arrow().num_rows == 100
+    target.load([entries(102)], progress(3))
+    assert store.load_table("time_entries", again=True).scan().to_arrow().num_rows == 102
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_twenty_kills_at_random_moments_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    place, chance, first = WarehouseLocation("iceberg", str(tmp_path / "w")), random.Random(29), 0
+    for _ in range(20):
+        with loading(place, first=first * 20, pages=10_000, size=20) as process:
+            assert process.stdout is not None
+            for _ in range(chance.randint(1, 4)):
+                process.stdout.readline()
+            with pytest.raises(Exception, match="timed out"):
+                process.wait(chance.random() * 0.4)
+            process.kill()
+        with place.open() as target:
+            cursors = rows(target, 'select max(cast("cursor" as integer)) + 1, max("scope") from "sync_state"')
+            ((count, keys, last),) = rows(
+                target, 'select count(*), count(distinct "id"), max("id") from "time_entries"'
+            )
+            ((pages,),) = rows(target, 'select sum("requests_spent") from "sync_state"')
+        assert cursors
+        assert count == keys == pages * 20, (count, keys, pages)
+        assert last == count - 1
+        first = int(pages)
+
+
+# Several writers
+
+
+def test_a_commit_of_another_process_is_a_conflict_and_stores_nothing(opened: Any, tmp_path: Path) -> None:
+    _, store, target = opened
+    _, _, other = watched(tmp_path)
+    revision = store.read_state().revision
+    with other:
+        other.load([entries(500)], progress(2))
+    with pytest.raises(CommitConflict):
+        store.commit(revision, [])
+    target.load([entries(501)], progress(3))
+    assert rows(target, COUNT)[0][:2] == (102, 102)
+
+
+def test_rows_that_another_engine_deleted_stay_deleted(opened: Any) -> None:
+    _, store, target = opened
+    target.load([entries(*range(101, 201))], progress(2))
+    store.load_table("time_entries", again=True).delete("id > 100")
+    target.load([entries(201)], progress(3))
+    assert rows(target, COUNT)[0][0] == 101
+    target.load([entries(150, seconds=9)], progress(4))
+    assert rows(target, COUNT)[0][0] == 102
+
+
+# Reading and writing no more than needed
+
+
+def test_a_load_of_greater_keys_reads_no_rows(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, store, target = opened
+    target.load([entries(101)])
+    read: list[str] = []
+    monkeypatch.setattr(store_module, "read_files", lambda table, files, *_: read.append(table.name()))
+    target.load([entries(*range(102, 140))], progress(2))
+    assert read == []
+    assert store.list_live_files(ROW_TABLES["time_entries"])
+
+
+def test_only_files_with_a_changed_row_are_written_again(opened: Any) -> None:
+    _, store, target = opened
+    target.load([entries(*range(1001, 1101))], progress(2))
+    before = current_files(store)
+    target.load([entries(50, seconds=9)], progress(3))
+    after = current_files(store)
+    assert len(before) == len(after) == 2
+    assert len(before & after) == 1
+
+
+def test_a_load_without_changes_commits_nothing(opened: Any) -> None:
+    catalog, _, target = opened
+    catalog.counts.clear()
+    target.load([entries(*range(1, 101))])
+    assert catalog.counts["commit_table"] == 0
+
+
+@pytest.mark.parametrize("size", [1_000, pytest.param(100_000, marks=pytest.mark.soak)])
+def test_a_load_costs_few_calls_whatever_its_size(size: int) -> None:
+    measured = measure_load(size)
+    assert sum(measured["calls"].values()) <= 6
+    assert measured["calls"]["commit_table"] == 3
+
+
+# Faults
+
+
+def test_a_snapshot_that_was_expired_before_it_became_current_is_an_error(opened: Any) -> None:
+    catalog, store, target = opened
+    catalog.fail_at(PUBLISH, OSError("gone"))
+    target.load([entries(101)], progress(2))
+    table = store.load_table("time_entries", again=True)
+    staged = max(table.metadata.snapshots, key=lambda one: one.sequence_number or 0).snapshot_id
+    table.maintenance.expire_snapshots().by_id(staged).commit()
+    target.close()
+    with pytest.raises(WarehouseError, match="its rows are lost") as error:
+        target.load([entries(102)], progress(3))
+    assert error.value.fault is DatabaseFault.CORRUPT
+
+
+def test_a_column_that_somebody_removed_is_named(opened: Any) -> None:
+    _, store, target = opened
+    with store.load_table("time_entries", again=True).update_schema() as update:
+        update.delete_column("description")
+    target.close()
+    with pytest.raises(WarehouseError, match="'time_entries' lacks column 'description'") as error:
+        target.load([entries(101)], progress(2))
+    assert error.value.fault is DatabaseFault.MISSING_OBJECT
+
+
+def test_a_column_of_another_type_is_named(opened: Any) -> None:
+    from pyiceberg.types import StringType
+
+    catalog, _, target = opened
+    with catalog.load_table("toggl.time_entries").update_schema() as update:
+        update.delete_column("duration")
+    with catalog.load_table("toggl.time_entries").update_schema() as update:
+        update.add_column("duration", StringType())
+    target.close()
+    with pytest.raises(WarehouseError, match=r"column 'duration' .* string instead of long"):
+        target.load([entries(101)], progress(2))
+
+
+def test_columns_of_somebody_else_are_left_alone(opened: Any) -> None:
+    from pyiceberg.types import StringType
+
+    _, store, target = opened
+    with store.load_table("time_entries", again=True).update_schema() as update:
+        update.add_column("note", StringType())
+    target.close()
+    target.load([entries(101)], progress(2))
+    assert rows(target, COUNT)[0][0] == 101
+
+
+def test_a_missing_data_file_is_an_error_that_says_so(opened: Any) -> None:
+    _, store, target = opened
+    for path in current_files(store):
+        Path(path.removeprefix("file://")).unlink()
+    with pytest.raises(WarehouseError, match="A file that a table needs is missing") as error:
+        target.load([entries(50, seconds=9)], progress(2))
+    assert error.value.fault is DatabaseFault.CORRUPT
+
+
+def test_a_table_that_somebody_dropped_is_an_error_that_says_so(opened: Any) -> None:
+    catalog, _, target = opened
+    catalog.drop_table("toggl.projects")
+    target.close()
+    with pytest.raises(WarehouseError, match="A table, namespace or bucket is missing") as error:
+        target.counts()
+    assert error.value.fault is DatabaseFault.MISSING_OBJECT
+
+
+def test_rows_read_by_key_are_those_with_the_keys(opened: Any) -> None:
+    _, store, _ = opened
+    found = store.read_rows(ROW_TABLES["time_entries"], pa.array([5, 99, 100, 101, -3], pa.int64()))
+    assert sorted(found["id"].to_pylist()) == [5, 99, 100]
+
+
+# Other storages, catalogs and readers
+
+
+@pytest.mark.soak
+@pytest.mark.clouds
+def test_a_glue_catalog_keeps_the_same_promises(moto: MotoServer, tmp_path: Path) -> None:
+    pytest.importorskip("boto3")
+    properties = json.dumps({**moto.properties(tmp_path.name), "type": "glue"})
+    place = WarehouseLocation("iceberg", f"{tmp_path}#{properties}", f"glue_{tmp_path.name}"[:40].lower())
+    with place.open() as one, place.open() as other:
+        one.load([entries(*range(1, 101))], progress(1))
+        other.load([entries(*range(51, 151), seconds=5)], progress(2))
+        one.load([entries(*range(140, 161), seconds=9)], progress(3))
+        assert rows(other, COUNT)[0][:2] == (160, 160)
+        assert cursor(other) == "3"
+
+
+@pytest.mark.soak
+@pytest.mark.clouds
+def test_a_storage_that_disappears_is_an_error_and_the_load_is_stored_by_its_repetition(tmp_path: Path) -> None:
+    with running_moto() as server:
+        storage = json.dumps({**server.properties("gone"), "s3.connect-timeout": "1", "s3.request-timeout": "1"})
+        target = WarehouseLocation("iceberg", f"{tmp_path}#{storage}").open()
+        target.load([entries(1)], progress(1))
+    with pytest.raises(WarehouseError) as error:
+        target.load([entries(2)], progress(2))
+    assert error.value.fault is DatabaseFault.UNREACHABLE
+    target.close()
+
+
+@pytest.mark.soak
+def test_polars_reads_what_was_stored(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Polars reads the files by itself; only its plan is pyiceberg's.
+    monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")
+    polars = pytest.importorskip("polars")
+    _, store, target = opened
+    target.load([entries(*range(51, 151), seconds=5, tag_ids=[3, 4])], progress(2))
+    expected = target.query('select * from "time_entries" order by "id"')
+    table = store.load_table("time_entries", again=True)
+    found = polars.scan_iceberg(table).sort("id").collect().to_arrow()
+    assert found.select(expected.column_names).to_pylist() == expected.to_pylist()
+
+
+SAIL = """
+import json, os, sys
+from pysail.spark import SparkConnectServer
+from pyspark.sql import SparkSession
+server = SparkConnectServer()
+server.start()
+session = SparkSession.builder.remote(f"sc://localhost:{server.listening_address[1]}").getOrCreate()
+rows = session.read.format("iceberg").load(sys.argv[1]).select("id", "duration", "tag_ids").toArrow().to_pylist()
+print(json.dumps(sorted(list(row.values()) for row in rows)), flush=True)
+os._exit(0)  # stopping the server waits for the session
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.clouds
+def test_sail_reads_what_was_stored(opened: Any, tmp_path: Path) -> None:
+    """Sail is an engine in Rust with Spark's API, with code of its own for Iceberg."""
+    for package in ("pysail", "pyspark", "grpc"):
+        pytest.importorskip(package)
+    _, _, target = opened
+    target.load([entries(*range(51, 151), seconds=5, tag_ids=[3, 4])], progress(2))
+    folder = tmp_path / "toggl" / "time_entries"
+    script = tmp_path / "read.py"
+    script.write_text(SAIL)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(script), str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    wanted = rows(target, 'select "id", "duration", "tag_ids" from "time_entries" order by "id"')
+    assert [tuple(row) for row in json.loads(done.stdout)] == wanted
