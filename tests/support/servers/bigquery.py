@@ -54,7 +54,7 @@ class BigQueryServer:
     def stop(self) -> None:
         """End it at once, with all that is stored."""
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()
 
 
 def connect(port: int | str) -> bigquery.Client:

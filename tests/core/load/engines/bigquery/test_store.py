@@ -64,7 +64,8 @@ def target(store: BigQueryStore) -> Iterator[Warehouse]:
 
 
 def run(bigquery: BigQueryServer, sql: str) -> None:
-    connect(bigquery.port).query(sql).result()
+    with connect(bigquery.port) as client:
+        client.query(sql).result()
 
 
 def test_a_commit_with_an_outdated_revision_stores_nothing(store: BigQueryStore, target: Warehouse) -> None:
