@@ -175,7 +175,7 @@ def clickhouse() -> Iterator[ClickhouseServer]:
     from support.servers.clickhouse import has_chdb, running_clickhouse
 
     if not has_chdb():
-        pytest.skip("chDB, which has ClickHouse's engine, is not installed: pip install chdb")
+        pytest.skip("chDB, which has ClickHouse's engine, is not installed: pip install chdb-core")
     with running_clickhouse() as server:
         yield server
         yield server
