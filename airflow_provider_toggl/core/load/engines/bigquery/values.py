@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from airflow_provider_toggl.core.load.decode.column_types import COLUMN_TYPES
@@ -38,7 +39,7 @@ TYPED: dict[str, str] = {
     "bigint": "cast({0} as int64)",
     "boolean": "cast({0} as bool)",
     "double": "cast({0} as float64)",
-    "timestamp": "timestamp_micros(cast({0} as int64))",
+    "timestamp": "cast({0} as timestamp)",
     "date": "cast({0} as date)",
 }
 """The expression of a column's value from the text that :func:`encode_rows` writes; other types are texts."""
@@ -104,7 +105,7 @@ def rows_part(place: int) -> int:
 
 
 def encode_rows(rows: pa.Table) -> list[str]:
-    """Return a JSON array of texts for each stored row; instants are microseconds since 1970."""
+    """Return a JSON array of texts for each stored row."""
     columns = [_texts(rows[name]) for name in rows.column_names]
     return [_dump(row) for row in zip(*columns, strict=True)]
 
@@ -112,7 +113,7 @@ def encode_rows(rows: pa.Table) -> list[str]:
 def decode_rows(table: StoredTable, texts: Sequence[str]) -> pa.Table:
     """Return rows of the engine above.
 
-    :param texts: a JSON array of texts for each row.
+    :param texts: a JSON array of texts for each row, with instants as microseconds since 1970.
     """
     rows = [json.loads(text) for text in texts]
     arrays = []
@@ -136,7 +137,9 @@ def _dump(values: Any) -> str:
 
 def _texts(column: pa.ChunkedArray) -> list[str | None]:
     if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.int64())
+        # Without a zone: Arrow would look for a library of zones.
+        local = column.cast(pa.timestamp("us")).cast(pa.string())
+        column = pc.binary_join_element_wise(local, "Z", "")
     values = column.to_pylist()
     if pa.types.is_boolean(column.type):
         return [None if value is None else "true" if value else "false" for value in values]
