@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from airflow_provider_toggl.core.databases import faults
-from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError, WarehouseReadOnly
+from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError, WarehouseLocked, WarehouseReadOnly
 from airflow_provider_toggl.core.load.engines.contract import CONTINUES
 
 _PREFIX = re.compile(r"^.*?DB::Exception: ", re.DOTALL)
@@ -32,6 +32,8 @@ def translate_error(error: BaseException, where: str) -> WarehouseError | None:
     message = " ".join(part for part in (words, advice) if part)
     if fault in (DatabaseFault.READ_ONLY, DatabaseFault.MISSING_RIGHT):
         return WarehouseReadOnly(message, fault=fault)
+    if fault is DatabaseFault.LOCKED:
+        return WarehouseLocked(f"{message} {faults.COLLIDED} {CONTINUES}", fault=fault)
     if fault in (DatabaseFault.UNREACHABLE, DatabaseFault.CONNECTION_LOST):
         message = f"{message} {CONTINUES}"
     return WarehouseError(message, fault=fault)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseReadOnly
+from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseLocked, WarehouseReadOnly
 
 pytest.importorskip("clickhouse_connect")
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, ProgrammingError
@@ -33,6 +33,7 @@ def server_error(code: int, text: str) -> DatabaseError:
         (243, "Cannot reserve 1 MiB", DatabaseFault.DISK_FULL, "Free space"),
         (252, "Too many parts", DatabaseFault.OTHER, "load less often"),
         (159, "Timeout exceeded", DatabaseFault.CANCELED, "time limit"),
+        (473, "Possible deadlock avoided", DatabaseFault.LOCKED, "try again"),
         (210, "I/O error", DatabaseFault.CONNECTION_LOST, "Nothing was lost"),
     ],
 )
@@ -40,6 +41,7 @@ def test_a_code_of_the_server(code: int, text: str, fault: DatabaseFault, cure: 
     error = translate_error(server_error(code, f"{text}. (SOME_NAME)"), "ClickHouse of connection 'w'")
     assert error is not None
     assert error.fault is fault
+    assert isinstance(error, WarehouseLocked) == (fault is DatabaseFault.LOCKED)
     assert isinstance(error, WarehouseReadOnly) == (fault in (DatabaseFault.READ_ONLY, DatabaseFault.MISSING_RIGHT))
     assert str(error).startswith(f"ClickHouse of connection 'w': ClickHouse error {code}: {text}. ")
     assert cure in str(error)
