@@ -61,6 +61,9 @@ from airflow_provider_toggl.core.load.engines.table_store.tables import ROW_TABL
 
 log = logging.getLogger(__name__)
 
+HELD_ROWS = 200_000
+"""Rows of files that were read and may be replaced soon, beyond which they are read again instead."""
+
 
 class IcebergStore(TableStore):
     """Keeps each table of rows in an Iceberg table, and all small tables in one more, ``toggl_state``.
@@ -434,11 +437,14 @@ class IcebergStore(TableStore):
 
     def _hold(self, stored: StoredTable, files: Sequence[LiveFile]) -> list[pa.Table]:
         """Return the rows of files, and keep them: a load that reads rows often replaces some of them."""
-        names = [column.name for column in stored.columns]
+        names, parts = [column.name for column in stored.columns], []
+        if sum(rows.num_rows for rows in self._held.values()) > HELD_ROWS:
+            self._held.clear()
         for file in files:
             if file.path not in self._held:
                 self._held[file.path] = read_files(self._load(stored.name), [file], stored, names)
-        return [self._held[file.path] for file in files]
+            parts.append(self._held[file.path])
+        return parts
 
     def _forget(self) -> None:
         self._tables.clear()

@@ -172,6 +172,16 @@ def test_a_load_without_changes_commits_nothing(opened: Any) -> None:
     assert catalog.counts["commit_table"] == 0
 
 
+def test_files_that_were_read_are_not_kept_in_memory_for_ever(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "HELD_ROWS", 150)
+    _, store, target = opened
+    for begin in range(1000, 2000, 100):
+        target.load([entries(*range(begin, begin + 100))])
+    for begin in range(1000, 2000, 100):
+        target.load([entries(*range(begin, begin + 100))])
+    assert sum(rows.num_rows for rows in store._held.values()) <= 300
+
+
 @pytest.mark.parametrize("size", [1_000, pytest.param(100_000, marks=pytest.mark.soak)])
 def test_a_load_costs_few_calls_whatever_its_size(size: int) -> None:
     measured = measure_load(size)
