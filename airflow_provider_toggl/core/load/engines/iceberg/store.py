@@ -11,7 +11,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, TableAlreadyExistsError
+from pyiceberg.exceptions import (
+    BadRequestError,
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    TableAlreadyExistsError,
+)
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
@@ -220,8 +225,8 @@ class IcebergStore(TableStore):
         before = table.metadata.last_sequence_number
         try:
             self._update(stored.name, base, add_snapshot(snapshot))
-        except ValueError:
-            # pyiceberg's own catalogs refuse a number of a snapshot that another process has taken.
+        except (ValueError, BadRequestError):
+            # Catalogs refuse a number of a snapshot that another process has taken, REST catalogs as a bad request.
             if self._load(stored.name, again=True).metadata.last_sequence_number == before:
                 raise
             raise CommitConflict(self.where) from None
