@@ -229,6 +229,19 @@ def test_a_column_of_another_type_is_named(opened: Any) -> None:
         target.load([entries(101)], progress(2))
 
 
+def test_creating_again_adds_what_is_missing_and_keeps_the_rows(opened: Any) -> None:
+    catalog, store, target = opened
+    with catalog.load_table("toggl.time_entries").update_schema() as update:
+        update.delete_column("currency")
+    catalog.drop_table("toggl.projects")
+    target.close()
+    store.open()
+    store.create()
+    assert "currency" in catalog.load_table("toggl.time_entries").schema().column_names
+    target.load([entries(101)], progress(2))
+    assert rows(target, COUNT)[0][0] == 101
+
+
 def test_columns_of_somebody_else_are_left_alone(opened: Any) -> None:
     from pyiceberg.types import StringType
 
