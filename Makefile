@@ -11,14 +11,19 @@ VENV    := .venv
 OLDEST  := .venv-oldest
 BENCH   := .venv-benchmarks
 CLIENTS := .venv-clients
+CLOUDS  := .venv-clouds
 PEERS   := .venv-peers
+BIGQUERY := .venv-bigquery
+SNOWFLAKE := .venv-snowflake
 UV_VENV := .venv-uv
 UV      := $(UV_VENV)/bin/uv
 COMPILE := $(UV) pip compile $(LOCK_ARGS) --quiet --universal --python-version 3.10 --generate-hashes \
            --no-emit-index-url --no-emit-find-links --override requirements/overrides.in \
            --custom-compile-command 'make lock'
 
-.PHONY: help check demo test test-newest test-oldest lint bench soak mutants docs dist installs screenshots lock clean browser mariadb redis style types
+NEWEST_EXTRAS := --extra iceberg --extra polars --extra report --extra sandbox
+
+.PHONY: help check demo test test-newest test-oldest lint bench soak clouds mutants docs dist installs screenshots lock clean browser mariadb redis style types
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -58,7 +63,12 @@ bench: $(VENV)/.ready $(BENCH)/.ready $(PEERS)/.ready mariadb redis ## all bench
 
 soak: $(VENV)/.ready redis ## the long fault tests, in random order, SOAK_ROUNDS times (10)
 	@for round in $$(seq $${SOAK_ROUNDS:-10}); do \
-	  $(VENV)/bin/python -m pytest -n 2 -q -m "soak and not installs" $(PYTEST_ARGS) || exit 1; done
+	  $(VENV)/bin/python -m pytest -n 2 -q -m "soak and not installs and not clouds" $(PYTEST_ARGS) || exit 1; done
+
+clouds: $(CLOUDS)/.ready $(BIGQUERY)/.ready $(SNOWFLAKE)/.ready ## cloud warehouses and object stores on emulators; Python 3.11 or newer
+	export TOGGL_SNOWFLAKE_PYTHON=$(CURDIR)/$(SNOWFLAKE)/bin/python; \
+	$(CLOUDS)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m clouds $(PYTEST_ARGS) && \
+	$(CLOUDS)/bin/python -m pytest -q -n $(WORKERS) -m "not soak" tests/hooks
 
 mutants: $(VENV)/.ready ## how many faults put into core its tests notice, as JSON (MUTANTS_ARGS="--seed 2 --mutants 100")
 	@$(VENV)/bin/python scripts/mutants.py --workers $(WORKERS) $(MUTANTS_ARGS)
@@ -78,15 +88,19 @@ screenshots: $(VENV)/.ready ## new pictures of the documentation; needs a font w
 
 lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upgrade: to the newest versions)
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
-	$(COMPILE) pyproject.toml --extra polars --extra report --extra sandbox requirements/airflow-newest.in -o requirements/airflow-newest.txt
+	$(COMPILE) pyproject.toml $(NEWEST_EXTRAS) requirements/airflow-newest.in -o requirements/airflow-newest.txt
+	$(COMPILE) pyproject.toml $(NEWEST_EXTRAS) --extra bigquery --extra clickhouse --extra snowflake requirements/airflow-newest.in \
+	  requirements/clouds.in -o requirements/clouds.txt
 	$(COMPILE) pyproject.toml --extra polars --extra report --extra sandbox requirements/airflow-oldest.in --exclude-newer 2026-07-01 \
 	  -o requirements/airflow-oldest.txt
 	$(COMPILE) requirements/benchmarks.in -o requirements/benchmarks.txt
 	$(COMPILE) requirements/clients.in -o requirements/clients.txt
 	$(COMPILE) requirements/peers.in -o requirements/peers.txt
+	$(subst 3.10,3.11,$(COMPILE)) requirements/bigquery.in -o requirements/bigquery.txt
+	$(COMPILE) requirements/snowflake.in -o requirements/snowflake.txt
 
 clean: ## remove every environment, cache and built file
-	rm -rf .venv .venv-oldest .venv-benchmarks .venv-clients .venv-peers .venv-uv .demo .cache build dist site
+	rm -rf .venv .venv-oldest .venv-benchmarks .venv-bigquery .venv-clients .venv-clouds .venv-peers .venv-snowflake .venv-uv .demo .cache build dist site
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 browser:
@@ -109,12 +123,17 @@ $(VENV)/.ready: requirements/airflow-newest.txt pyproject.toml | $(UV)
 	@scripts/install-lock.sh $(UV) $(VENV) $< --with-package
 	@touch $@
 
+$(CLOUDS)/.ready: requirements/clouds.txt pyproject.toml | $(UV)
+	@scripts/make-venv.sh $(PYTHON) $(CLOUDS)
+	@scripts/install-lock.sh $(UV) $(CLOUDS) $< --with-package
+	@touch $@
+
 $(OLDEST)/.ready: requirements/airflow-oldest.txt pyproject.toml | $(UV)
 	@scripts/make-venv.sh $(PYTHON) $(OLDEST)
 	@scripts/install-lock.sh $(UV) $(OLDEST) $< --with-package
 	@touch $@
 
-$(BENCH)/.ready $(CLIENTS)/.ready $(PEERS)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
+$(BENCH)/.ready $(CLIENTS)/.ready $(PEERS)/.ready $(BIGQUERY)/.ready $(SNOWFLAKE)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
 	@scripts/make-venv.sh $(PYTHON) $(@D)
 	@scripts/install-lock.sh $(UV) $(@D) $<
 	@touch $@

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import SplitResult
 from weakref import WeakValueDictionary
 
-from airflow_provider_toggl.core.arguments import parse_choice, parse_id, parse_json_object, required
+from airflow_provider_toggl.core.arguments import parse_choice, parse_id, parse_json_object, parse_storage_url, required
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.lineage import parse_uri
 from airflow_provider_toggl.core.streams import STREAMS
@@ -68,6 +68,29 @@ def toggl_asset(
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
     return Asset(uri=uri.geturl(), extra=parse_json_object("extra", extra) or {})
+
+
+def toggl_files_asset(path: Any, stream: str, *, extra: Mapping[str, Any] | None = None) -> Asset:
+    """Return the asset of the files of a stream, for the outlets of ``TogglToFilesOperator``.
+
+    Its URI is the path and the stream: ``s3://bucket/toggl/time_entries``. It names no connection, because DAGs that
+    read the files may have another.
+
+    :param path: as the operator's.
+    :param stream: a stream's name, such as ``time_entries``.
+    :raises ConfigurationError: the path or the stream is not valid.
+    """
+    from airflow.sdk import Asset  # noqa: PLC0415 - Airflow loads this module to check a URI
+
+    url = required(parse_storage_url)("path", path)
+    word = required(partial(parse_choice, options=STREAMS))("stream", stream)
+    return Asset(uri=f"{strip_conn_id(url)}/{word}", extra=parse_json_object("extra", extra) or {})
+
+
+def strip_conn_id(url: str) -> str:
+    """Return a URL without the connection in it."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 def toggl_events(

@@ -193,6 +193,14 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": f"airflow_provider_toggl.transfers.{module}",
             }
             for module in ("toggl_to_sql", "events_to_sql", "reconcile")
+        ]
+        + [
+            {
+                "source-integration-name": INTEGRATION,
+                # The integration of the provider `common.io`, which is about files in any object store.
+                "target-integration-name": "Common IO",
+                "python-module": "airflow_provider_toggl.transfers.toggl_to_files",
+            }
         ],
         "asset-uris": [
             {

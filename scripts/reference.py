@@ -37,8 +37,9 @@ PACKAGE = "airflow_provider_toggl"
 ROOT = Path(__file__).resolve().parents[1]
 #: What DAG authors call besides operators, sensors, triggers and the hook.
 FUNCTIONS = {
-    f"{PACKAGE}.assets": ("toggl_asset", "toggl_events"),
+    f"{PACKAGE}.assets": ("toggl_asset", "toggl_events", "toggl_files_asset"),
     f"{PACKAGE}.hooks.warehouse": ("read_df", "open_warehouse"),
+    f"{PACKAGE}.hooks.files": ("list_files", "read_files", "remove_unpublished_files"),
     f"{PACKAGE}.hooks.days": ("find_changed_days", "compute_changed_days"),
     f"{PACKAGE}.sandbox.server": ("start_sandbox",),
 }
@@ -273,17 +274,28 @@ def _problems(check: str) -> str:
     return _join_parts(f"## {check}", _table(("Problem", "Status", "Meaning", "Fix"), rows))
 
 
+_CODES: dict[str, Any] = {
+    "PostgreSQL (SQLSTATE)": faults.POSTGRES,
+    "MySQL, MariaDB": faults.MYSQL,
+    "SQLite": faults.SQLITE,
+    "Snowflake": faults.SNOWFLAKE,
+    "BigQuery (reason)": faults.BIGQUERY,
+    "ClickHouse": faults.CLICKHOUSE,
+}
+
+
 def _database_codes() -> str:
     rows = []
     for fault in DatabaseFault:
         if fault is DatabaseFault.OTHER:
             continue
         cells = []
-        for table in (faults.POSTGRES, faults.MYSQL, faults.SQLITE):
-            codes = sorted(str(code) for code, meant in table.items() if meant is fault)  # type: ignore[attr-defined]
-            cells.append(", ".join(f"class {code}" if len(code) == 2 else code for code in codes))
+        for table in _CODES.values():
+            codes = sorted(str(code) for code, meant in table.items() if meant is fault)
+            is_postgres = table is faults.POSTGRES
+            cells.append(", ".join(f"class {code}" if is_postgres and len(code) == 2 else code for code in codes))
         rows.append((fault.value, *cells, "by its text" if fault in faults.DUCKDB.values() else ""))
-    return _table(("Fault", "PostgreSQL (SQLSTATE)", "MySQL, MariaDB", "SQLite", "DuckDB"), rows)
+    return _table(("Fault", *_CODES, "DuckDB"), rows)
 
 
 def _sandbox_settings() -> str:

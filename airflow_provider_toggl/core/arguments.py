@@ -49,6 +49,9 @@ _FLAGS = {
 _LONGEST_SHOWN = 80
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
 #: In bytes, on the file systems of Linux and macOS.
+STORAGE_SCHEMES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl")
+"""Schemes of object stores that files can be written to."""
+
 _LONGEST_FILE_NAME = 255
 # A scheme such as duckdb:, md: or s3:. A single letter is a drive of Windows.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
@@ -412,6 +415,44 @@ def parse_file(name: str, value: Any) -> Path:
     if any(len(os.fsencode(part)) > _LONGEST_FILE_NAME for part in path.parts):
         raise ConfigurationError(f"{name} is {show_value(text)}; a part of it is longer than a file's name can be.")
     return path
+
+
+@_none_if_blank
+def parse_storage_url(name: str, value: Any) -> str:
+    """Return the URL of a folder in a file system or an object store, without a slash at its end.
+
+    :param value: such a URL, an absolute path of this host, or an ``ObjectStoragePath``, whose connection is put into
+        the URL: ``s3://conn_id@bucket/folder``.
+    """
+    text = str(value).strip()
+    conn_id = getattr(value, "conn_id", None)
+    if isinstance(conn_id, str) and "@" not in text and not text.startswith("file:"):
+        text = text.replace("://", f"://{conn_id}@", 1)
+    if not _SCHEME.match(text):
+        path = parse_file(name, text)
+        if path is None or not path.is_absolute():
+            raise build_argument_error(name, value, "an absolute path, or a URL such as s3://bucket/folder")
+        return path.as_uri()
+    scheme, _, rest = text.partition("://")
+    if scheme == "file":
+        if not rest.startswith("/"):
+            raise build_argument_error(name, value, "an absolute path: file:///folder")
+        return f"file:///{rest.strip('/')}"
+    if scheme not in STORAGE_SCHEMES:
+        raise ConfigurationError(
+            f"{name} has the scheme {show_value(scheme)}. Files can be in: file, {', '.join(STORAGE_SCHEMES)}. Others "
+            "cannot create a file in one step and only if it does not exist."
+        )
+    account, _, place = rest.rpartition("@")
+    if ":" in account or "?" in rest or "#" in rest:
+        # It is not shown, because it may contain a password.
+        raise ConfigurationError(
+            f"{name} has a password or a query in it. Put credentials into an Airflow connection, and name that: "
+            f"{scheme}://conn_id@bucket/folder."
+        )
+    if not place.strip("/"):
+        raise build_argument_error(name, value, f"a URL with a bucket: {scheme}://bucket/folder")
+    return f"{scheme}://{rest.rstrip('/')}"
 
 
 def parse_callable(name: str, value: Any) -> Any:

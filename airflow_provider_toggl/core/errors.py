@@ -24,6 +24,8 @@
     │   ├── WarehouseReadOnly       it cannot be written to
     │   ├── SchemaTooNew            its tables are from a later version of this package
     │   └── AbsenceRefused          too many rows would be marked absent at once
+    ├── FileStorageError            a file could not be written, read or listed
+    │   └── FilesChanged            another task published files of the same stream at the same time
     ├── RateLimitStateError         the database in which hosts share the limits needs a repair or a right
     ├── DeliveryRefused             a delivery that is not from Toggl or not an event; has the status to answer
     └── EventStoreError             the event store could not do its part
@@ -248,6 +250,14 @@ class SchemaTooNew(WarehouseError):
 
 class AbsenceRefused(WarehouseError):
     """A complete list or report lacks an unusual share of the known rows. None of them was marked absent."""
+
+
+class FileStorageError(TogglError):
+    """A file in a file system or an object store could not be written, read, listed or deleted."""
+
+
+class FilesChanged(FileStorageError):
+    """Another task published files of the same stream at the same time. Nothing of this page was published."""
 
 
 class DeliveryRefused(TogglError):

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_toggl.core.lineage import DatasetName, build_table_uri, name_stream
 from airflow_provider_toggl.hooks.connections import database_file, split_host, with_fields
+from airflow_provider_toggl.hooks.duckdb import parse_duckdb
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -45,7 +46,7 @@ def name_duckdb_table(connection: Connection, schema: str, table: str) -> Datase
 
     OpenLineage's specification does not have DuckDB. These are the names of its integration of dbt.
     """
-    path = database_file(connection, "DuckDB", suffixes=(".duckdb", ".db"))
+    path, _ = parse_duckdb(connection)
     return DatasetName(f"duckdb://{path.absolute()}", f"{path.stem}.{schema}.{table}")
 
 

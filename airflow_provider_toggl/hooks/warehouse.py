@@ -55,7 +55,13 @@ DEFAULT_CONN_ID = "duckdb_default"
 _EXTRAS = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}
 """The extra of this package that installs the provider of a connection type."""
 
-_TABLE_STORES: dict[str, str] = {"iceberg": "iceberg"}
+_TABLE_STORES: dict[str, str] = {
+    "clickhouse": "clickhouse",
+    "gcpbigquery": "bigquery",
+    "google_cloud_platform": "bigquery",
+    "iceberg": "iceberg",
+    "snowflake": "snowflake",
+}
 """The module of ``hooks`` that builds the table store of a connection type, by ``build_store(connection, schema)``."""
 
 

@@ -1,4 +1,4 @@
-"""The base of operators that read from Toggl into a warehouse: shared arguments, and runs that may have to wait."""
+"""The bases of operators that read from Toggl: shared arguments, and runs that may have to wait."""
 
 from __future__ import annotations
 
@@ -31,11 +31,10 @@ if TYPE_CHECKING:
     from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 
-class TransferRun(Protocol):
-    """A pull or a reconciliation."""
+class ReadingRun(Protocol):
+    """A run that reads from Toggl."""
 
     summary: Any
-    changes: Changes
 
     def run(self) -> Any:
         """Read and load until nothing is left."""
@@ -44,93 +43,134 @@ class TransferRun(Protocol):
         """Return how many requests are left, where that is known."""
 
 
-class ReadTransfer(LoadLineage, RunDeferral):
-    """Reads from Toggl into a warehouse. Subclasses choose what runs.
+class TransferRun(ReadingRun, Protocol):
+    """A pull into a warehouse, or a reconciliation."""
+
+    changes: Changes
+
+
+class ReadingTask(RunDeferral):
+    """Reads from Toggl. Subclasses choose what, and into what.
 
     :param toggl_conn_id: the Toggl connection. (templated)
     :param workspace_id: the workspace; the connection's by default. (templated)
-    :param warehouse_conn_id: the connection of the warehouse. (templated)
-    :param schema: schema of the tables. (templated)
     :param since: first day. (templated)
     :param until: last day. (templated)
-    :param absent_share: if more than this share is missing at once, and more than ``absent_rows``, the task fails with
-        ``AbsenceRefused`` instead of marking what is missing as absent. (templated)
-    :param absent_rows: this many may be missing at once, whatever their share. (templated)
     :param page_size: entries to ask for in a page; Toggl may give fewer. (templated)
     :param report_lag: seconds that a change may take to show in reports; by default ``[toggl] report_lag`` (300).
         (templated)
+    :param deferrable: False fails with ``QuotaExhausted`` instead of deferring.
+    """
+
+    template_fields: Sequence[str] = (*RunDeferral.template_fields, "since", "until", "page_size", "report_lag")
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **RunDeferral.argument_parsers,
+        "since": parse_day,
+        "until": parse_day,
+        "page_size": required(partial(parse_whole, minimum=1, maximum=10_000)),
+        "report_lag": parse_seconds,
+    }
+    ui_color = "#f5e1f0"
+
+    def __init__(
+        self,
+        *,
+        since: str | date | datetime | None = None,
+        until: str | date | datetime | None = None,
+        page_size: int = 1000,
+        report_lag: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.since: Any = since
+        self.until: Any = until
+        self.page_size = page_size
+        self.report_lag = report_lag
+
+    def request_arguments(self, hook: TogglHook, progress: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments that the requests of all runs have."""
+        lag = self.report_lag if self.report_lag is not None else settings.report_lag()
+        return {
+            **self.build_attempt_arguments(progress),
+            "workspace_id": hook.get_workspace_id(self.workspace_id),
+            "since": self.since,
+            "until": self.until,
+            "page_size": self.page_size,
+            "lag": timedelta(seconds=lag),
+        }
+
+    def run_reading(self, run: ReadingRun, session: TogglSession, progress: dict[str, Any]) -> None:
+        """Run to the end; keep the progress where the quota is used up first.
+
+        :raises QuotaExhausted: the task has to wait; ``progress`` has what it needs to go on. So does ``RateLimited``.
+        """
+        try:
+            with session.claiming(self.claimant):
+                run.run()
+        except (QuotaExhausted, RateLimited):
+            run.summary.deferrals += 1
+            self.estimate = run.estimate()
+            progress["summary"] = run.summary.as_dict()
+            raise
+
+
+class ReadTransfer(LoadLineage, ReadingTask):
+    """Reads from Toggl into a warehouse. Subclasses choose what runs.
+
+    :param warehouse_conn_id: the connection of the warehouse. (templated)
+    :param schema: schema of the tables. (templated)
+    :param absent_share: if more than this share is missing at once, and more than ``absent_rows``, the task fails with
+        ``AbsenceRefused`` instead of marking what is missing as absent. (templated)
+    :param absent_rows: this many may be missing at once, whatever their share. (templated)
     :param facts_timezone: time zone of the local dates in the view ``time_entry_facts``; UTC until one is set.
         (templated)
     :param keep_history: True keeps each version of a time entry from now on, for the view ``time_entry_changes``; False
         stops that. It holds for all tasks that load into this warehouse. By default it is ``[toggl] keep_history``, or
         stays as it is. (templated)
-    :param deferrable: False fails with ``QuotaExhausted`` instead of deferring.
     :param max_partitions: changed days that one run adds to an outlet ``toggl://{workspace_id}/days``; the next runs
         add the others. (templated)
     """
 
     template_fields: Sequence[str] = (
-        "toggl_conn_id",
-        "workspace_id",
+        *ReadingTask.template_fields,
         "warehouse_conn_id",
         "schema",
-        "since",
-        "until",
         "absent_share",
         "absent_rows",
-        "page_size",
-        "report_lag",
         "facts_timezone",
         "keep_history",
         "max_partitions",
     )
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **RunDeferral.argument_parsers,
+        **ReadingTask.argument_parsers,
         **WAREHOUSE_PARSERS,
-        "since": parse_day,
-        "until": parse_day,
-        "page_size": required(partial(parse_whole, minimum=1, maximum=10_000)),
-        "report_lag": parse_seconds,
         "absent_share": required(partial(parse_number, minimum=0.0, maximum=1.0)),
         "absent_rows": required(partial(parse_whole, minimum=0)),
     }
-    ui_color = "#f5e1f0"
     #: What the run has done so far, for lineage; None before it begins.
     summary: Any = None
 
     def __init__(
         self,
         *,
-        toggl_conn_id: str = TogglHook.default_conn_name,
-        workspace_id: int | str | None = None,
         warehouse_conn_id: str = DEFAULT_CONN_ID,
         schema: str = "toggl",
-        since: str | date | datetime | None = None,
-        until: str | date | datetime | None = None,
         absent_share: float = 0.2,
         absent_rows: int = 20,
-        page_size: int = 1000,
-        report_lag: float | None = None,
         facts_timezone: str | None = None,
         keep_history: bool | None = None,
         max_partitions: int = MAX_PARTITIONS,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.toggl_conn_id = toggl_conn_id
-        self.workspace_id = workspace_id
         self.warehouse_conn_id = warehouse_conn_id
         self.schema = schema
-        self.since: Any = since
-        self.until: Any = until
         self.absent_share = absent_share
         self.absent_rows = absent_rows
-        self.page_size = page_size
-        self.report_lag = report_lag
         self.facts_timezone = facts_timezone
         self.keep_history = keep_history
         self.max_partitions = max_partitions
-        check_outlets(self, "workspace_id", workspace_id)
+        check_outlets(self, "workspace_id", self.workspace_id)
 
     def name_inputs(self) -> list[DatasetName]:
         """Return the names of the streams of the workspace that the task reads."""
@@ -157,16 +197,8 @@ class ReadTransfer(LoadLineage, RunDeferral):
 
     def request_arguments(self, hook: TogglHook, progress: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments that the requests of all runs have."""
-        lag = self.report_lag if self.report_lag is not None else settings.report_lag()
-        return {
-            **self.build_attempt_arguments(progress),
-            "workspace_id": hook.get_workspace_id(self.workspace_id),
-            "since": self.since,
-            "until": self.until,
-            "page_size": self.page_size,
-            "lag": timedelta(seconds=lag),
-            "warehouse": f"{self.warehouse_conn_id}.{self.schema}",
-        }
+        arguments = super().request_arguments(hook, progress)
+        return {**arguments, "warehouse": f"{self.warehouse_conn_id}.{self.schema}"}
 
     def run_transfer(
         self, run: TransferRun, session: TogglSession, target: Warehouse, outlets: Outlets, progress: dict[str, Any]
@@ -178,12 +210,8 @@ class ReadTransfer(LoadLineage, RunDeferral):
         self.summary = run.summary
         outlets.begin(target, run.changes, progress)
         try:
-            with session.claiming(self.claimant):
-                run.run()
+            self.run_reading(run, session, progress)
             outlets.report(target, run.changes)
         except (QuotaExhausted, RateLimited):
-            run.summary.deferrals += 1
-            self.estimate = run.estimate()
-            progress["summary"] = run.summary.as_dict()
             outlets.keep(run.changes, progress)
             raise

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowSkipException
-
-from airflow_provider_toggl.core.arguments import Parser, parse_day, parse_flag, parse_stream, parse_whole, required
-from airflow_provider_toggl.core.errors import PlanLacksFeature
-from airflow_provider_toggl.core.extract.windows import check_range
-from airflow_provider_toggl.core.streams import check_days
+from airflow_provider_toggl.core.arguments import Parser
 from airflow_provider_toggl.hooks.activity import record_load
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.transfers.read_transfer import ReadTransfer
+from airflow_provider_toggl.transfers.stream_arguments import StreamReadingTask
 
 
-class TogglToSqlOperator(ReadTransfer):
+class TogglToSqlOperator(StreamReadingTask, ReadTransfer):
     """Load one stream of a Toggl workspace into a table, page by page, within the hourly quota.
 
     The first run reads the whole history, and each later run reads what changed since. Each page is loaded in one
@@ -26,51 +21,17 @@ class TogglToSqlOperator(ReadTransfer):
 
     The asset events of the outlets ``toggl://{workspace_id}/{stream}`` and ``toggl://{workspace_id}/days`` have what
     changed. Without a change, there is no event.
-
-    :param stream: ``time_entries`` (all users), ``projects``, ``clients``, ``tags``, ``tasks``, ``users``,
-        ``project_users`` or ``groups``. (templated)
-    :param since: first day of the history (``2024-01-01``, in the zone of the token's owner), or a moment with its
-        zone. Without it, the first run goes back until a year has no entries. Only for time entries. (templated)
-    :param until: last day, with ``incremental=False``. (templated)
-    :param incremental: False reads the days, or the whole list, again and moves no watermark. (templated)
-    :param windows_per_run: years of history that a run reads changes of; in a longer history they take turns.
-        (templated)
     """
 
-    template_fields: Sequence[str] = (
-        *ReadTransfer.template_fields,
-        "stream",
-        "incremental",
-        "windows_per_run",
-    )
+    template_fields: Sequence[str] = (*ReadTransfer.template_fields, "stream", "incremental", "windows_per_run")
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
         **ReadTransfer.argument_parsers,
-        "stream": required(parse_stream),
-        "incremental": required(parse_flag),
-        "windows_per_run": required(partial(parse_whole, minimum=1)),
+        **StreamReadingTask.argument_parsers,
     }
-    checked_together = frozenset({"stream", "since", "until", "incremental"})
 
-    def __init__(
-        self,
-        *,
-        stream: str,
-        incremental: bool = True,
-        windows_per_run: int = 3,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.stream = stream
-        self.incremental = incremental
-        self.windows_per_run = windows_per_run
         self.check_arguments()
-
-    def check_together(self) -> None:
-        """Check that the days fit the stream and each other."""
-        since, until = parse_day("since", self.since), parse_day("until", self.until)
-        stream = parse_stream("stream", self.stream)
-        check_days(stream or "", since, until, incremental=bool(parse_flag("incremental", self.incremental)))
-        check_range(since, until)
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Load pages until the stream is up to date; return the summary."""
@@ -78,9 +39,7 @@ class TogglToSqlOperator(ReadTransfer):
 
         hook = TogglHook(self.toggl_conn_id)
         request = PullRequest(
-            stream=self.stream,
-            incremental=self.incremental,
-            windows_per_run=self.windows_per_run,
+            **self.stream_arguments(),
             absent_share=self.absent_share,
             absent_rows=self.absent_rows,
             **self.request_arguments(hook, progress),
@@ -90,12 +49,8 @@ class TogglToSqlOperator(ReadTransfer):
         with self.open_warehouse() as target:
             session = hook.get_conn()
             pull = Pull(session, target, request, summary=earlier)
-            try:
+            with self.skipping_without_plan():
                 self.run_transfer(pull, session, target, outlets, progress)
-            except PlanLacksFeature as error:
-                if self.stream == "time_entries":
-                    raise
-                raise AirflowSkipException(f"{self.stream} is not part of the workspace's plan. {error}") from None
         record_load(
             self.toggl_conn_id,
             workspace_id=request.workspace_id,

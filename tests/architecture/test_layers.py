@@ -29,6 +29,7 @@ CORE = BASE | {
     "core.reconcile",
     "core.sync",
     "core.sync.page_loader",
+    "core.files",
     "core.operate",
 }
 
@@ -55,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.reconcile": BASE | {"core.client", "core.extract", "core.load", "core.sync.page_loader"},
     "core.sync": BASE
     | {"core.client", "core.events", "core.extract", "core.load", "core.reconcile", "core.sync.page_loader"},
+    "core.files": BASE | {"core.client", "core.extract", "core.load", "core.sync", "core.sync.page_loader"},
     "core.operate": BASE | {"core.client", "core.events", "core.webhooks", "core.load"},
     "hooks": CORE,
     "templates": {"core.arguments", "core.errors"},
@@ -125,7 +127,12 @@ def test_importing_all_of_it_loads_nothing_of_airflow(folder: str) -> None:
     program = f"""
 import importlib, sys
 for name in {names!r}:
-    importlib.import_module(name)
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as missing:
+        # Clients of clouds are in the environment of `make clouds` alone.
+        if missing.name.split(".")[0] not in ("clickhouse_connect", "google", "snowflake"):
+            raise
 print(sorted(name for name in sys.modules if name.split(".")[0] == "airflow"))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

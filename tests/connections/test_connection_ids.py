@@ -61,7 +61,7 @@ BAD_WAREHOUSE: Table = {
     "missing": (None, "There is no connection 'bad'"),
     "wrong_type": ({"conn_type": "toggl"}, "of type 'toggl'; warehouse_conn_id needs"),
     "no_type": ({"host": "db"}, "has no type; warehouse_conn_id needs"),
-    "missing_provider": ({"conn_type": "snowflake", "host": "x"}, "apache-airflow-providers-snowflake"),
+    "missing_provider": ({"conn_type": "db2", "host": "x"}, "apache-airflow-providers-db2"),
     "type_without_a_hook": ({"conn_type": "generic", "host": "x"}, "of type 'generic'"),
     "wrong_port": (POSTGRES, "127.0.0.1"),
     "no_port": ({**POSTGRES, "host": "127.0.0.1:port", "port": None}, "ends in port 'port'"),

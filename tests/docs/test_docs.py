@@ -49,7 +49,7 @@ def test_what_newcomers_search_for_leads_to_a_page(site: Path) -> None:
     # The search ranks titles above texts.
     titled = {
         "snowflake": "warehouses/",
-        "bigquery": "warehouses/",
+        "bigquery": "warehouse-bigquery/",
         "rates": "how-to/rates/",
         "uninstall": "how-to/uninstall/",
     }

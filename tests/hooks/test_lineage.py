@@ -34,6 +34,7 @@ KEY = {"project_id": "acme", "private_key": "secret"}
 CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("duckdb", {"host": "/data/warehouse.duckdb"}, "duckdb:///data/warehouse.duckdb", "warehouse.toggl.time_entries"),
     ("duckdb", {"schema": "data/w.duckdb"}, "duckdb:///data/w.duckdb", "w.toggl.time_entries"),
+    ("duckdb", {"extra": {"database": "/data/w.duckdb"}}, "duckdb:///data/w.duckdb", "w.toggl.time_entries"),
     ("sqlite", {"host": "/data/warehouse.sqlite"}, "file:///data/warehouse.sqlite", "time_entries"),
     ("postgres", POSTGRES, "postgres://db:5432", "analytics.toggl.time_entries"),
     ("postgresql", {**POSTGRES, "port": 5433}, "postgres://db:5433", "analytics.toggl.time_entries"),

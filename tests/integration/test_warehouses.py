@@ -36,10 +36,11 @@ def iceberg_in_s3(folder: Path, moto: MotoServer) -> dict[str, Any]:
     return fields | {"extra": fields["extra"] | moto.properties("integration")}
 
 
+CLOUDS = (pytest.mark.soak, pytest.mark.clouds)
 # Each returns the fields of a connection to an empty warehouse, or skips. Further parameters are fixtures.
 WAREHOUSES = [
     pytest.param(iceberg_on_disk, id="iceberg"),
-    pytest.param(iceberg_in_s3, id="iceberg in s3", marks=pytest.mark.soak),
+    pytest.param(iceberg_in_s3, id="iceberg in s3", marks=CLOUDS),
 ]
 
 

@@ -32,12 +32,20 @@ OF_AN_EXTRA = {
         f"airflow_provider_toggl.core.load.engines.iceberg.{name}": "pyiceberg"
         for name in ("facts", "files", "maintenance", "schemas", "snapshots", "state", "store")
     },
+    "airflow_provider_toggl.core.load.engines.bigquery.errors": "google.api_core",
+    "airflow_provider_toggl.core.load.engines.bigquery.store": "google.api_core",
     "airflow_provider_toggl.core.load.engines.postgres.engine": "psycopg",
 }
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 LOCKS = ("airflow-newest", "airflow-oldest")
+OF_CLOUDS = ("bigquery", "clickhouse", "snowflake")
+"""Extras whose use is tried by ``make clouds``, since their packages are many."""
 EXTRAS = "iceberg,mysql,polars,postgres,report,sandbox,sqlite"
 
+BUILD_WAREHOUSE = """
+from airflow_provider_toggl.hooks.warehouse import build_warehouse
+build_warehouse("warehouse", "toggl", 1.0).close()
+"""
 OPEN_WAREHOUSE = """
 from airflow_provider_toggl.hooks.warehouse import open_warehouse
 with open_warehouse("warehouse", schema="toggl") as target:
@@ -45,6 +53,9 @@ with open_warehouse("warehouse", schema="toggl") as target:
 """
 # What somebody who asked for an extra does with it.
 USES = {
+    "bigquery": BUILD_WAREHOUSE,
+    "clickhouse": BUILD_WAREHOUSE,
+    "snowflake": BUILD_WAREHOUSE,
     "iceberg": OPEN_WAREHOUSE,
     "mysql": OPEN_WAREHOUSE,
     "sqlite": OPEN_WAREHOUSE,
@@ -153,7 +164,10 @@ def test_the_dependencies_agree_with_each_other(python: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("extra", USES)
+@pytest.mark.parametrize(
+    "extra",
+    [pytest.param(extra, marks=(pytest.mark.soak, pytest.mark.clouds) if extra in OF_CLOUDS else ()) for extra in USES],
+)
 def test_an_extra_needs_no_compiler_and_can_be_used(python: Path, wheel: Path, extra: str, tmp_path: Path) -> None:
     # A copy with bytecode and without any extra; uv adds files and changes none.
     shutil.copytree(python.parents[1], tmp_path / "venv", symlinks=True, copy_function=os.link)
@@ -186,7 +200,7 @@ def test_the_use_of_every_extra_is_tried(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
         declared = re.findall(r"^Provides-Extra: (.+)$", archive.read(name).decode(), re.MULTILINE)
-    assert set(USES) == set(declared) == set(EXTRAS.split(","))
+    assert set(USES) == set(declared) == {*EXTRAS.split(","), *OF_CLOUDS}
 
 
 def use(extra: str, python: Path, home: Path) -> None:
@@ -200,6 +214,10 @@ def use(extra: str, python: Path, home: Path) -> None:
         elif extra == "postgres":
             port = stack.enter_context(running_postgres()).port
             connection |= {"port": port, "login": "postgres", "schema": "postgres"}
+        elif extra == "bigquery":
+            connection = {"conn_type": "gcpbigquery", "extra": {"project": "toggl"}}
+        elif extra == "snowflake":
+            connection = {"conn_type": extra, "login": "toggl", "password": PASSWORD, "extra": {"account": "toggl"}}
         elif extra == "iceberg":
             catalog = {"type": "sql", "uri": f"sqlite:///{home}/catalog.db", "warehouse": f"file://{home}/tables"}
             connection = {"conn_type": extra, "extra": catalog}

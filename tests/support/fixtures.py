@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from support.connections import Connections
     from support.pulls import Workspace
     from support.sandboxes import HostedSandbox, SandboxHost
+    from support.servers.bigquery import BigQueryServer
+    from support.servers.clickhouse import ClickhouseServer
     from support.servers.mariadb import MariadbServer
     from support.servers.moto import MotoServer
     from support.servers.postgres import PostgresServer
+    from support.servers.snowflake import SnowflakeServer
 
     from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
     from airflow_provider_toggl.sandbox.server import RunningSandbox
@@ -153,6 +156,42 @@ def moto() -> Iterator[MotoServer]:
         pytest.skip("moto[s3,server] is not installed")
     with running_moto() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def snowflake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SnowflakeServer]:
+    """An emulator of Snowflake for all tests of a test process; each uses a schema of its own."""
+    from support.servers.snowflake import is_there, running_snowflake
+
+    if not is_there():
+        pytest.skip("snowflake-connector-python, or fakesnow of TOGGL_SNOWFLAKE_PYTHON, is not installed")
+    with running_snowflake(tmp_path_factory.mktemp("snowflake")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def clickhouse() -> Iterator[ClickhouseServer]:
+    """ClickHouse's engine behind HTTP for all tests of a test process; each uses a database of its own."""
+    from support.servers.clickhouse import has_chdb, running_clickhouse
+
+    if not has_chdb():
+        pytest.skip("chDB, which has ClickHouse's engine, is not installed: pip install chdb-core")
+    with running_clickhouse() as server:
+        yield server
+        yield server
+
+
+@pytest.fixture(scope="session")
+def bigquery() -> Iterator[BigQueryServer]:
+    """A BigQuery emulator for all tests of a test process; each uses a dataset of its own and leaves it running."""
+    pytest.importorskip("google.cloud.bigquery")
+    from support.servers.bigquery import BigQueryServer, find_python
+
+    if find_python() is None:
+        pytest.skip("the environment of the BigQuery emulator is missing: make clouds")
+    server = BigQueryServer()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

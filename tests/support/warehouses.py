@@ -11,7 +11,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from support.servers import mariadb
 from support.toggl_rows import NOON, at, entries
 
 from airflow_provider_toggl.core.clock import Clock
+from airflow_provider_toggl.core.load.engines.clickhouse.store import ClickhouseStore
 from airflow_provider_toggl.core.load.engines.contract import Engine
 from airflow_provider_toggl.core.load.engines.dbapi.ansi import ANSI, AnsiEngine
 from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApi
@@ -30,11 +31,61 @@ from airflow_provider_toggl.core.load.engines.dbapi.mysql import MYSQL, MysqlEng
 from airflow_provider_toggl.core.load.engines.dbapi.sqlite import SQLITE, SqliteEngine
 from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB, DuckdbEngine
 from airflow_provider_toggl.core.load.engines.postgres.engine import POSTGRES, PostgresEngine
+from airflow_provider_toggl.core.load.engines.table_store.contract import TableStore
 from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine
 from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
-TABLE_STORES = {"file", "iceberg"}
+# Clients are imported in these functions: not every environment of the tests has them.
+
+
+def build_file(where: str, schema: str) -> TableStore:
+    return FileStore(Path(where), schema)
+
+
+def build_iceberg(where: str, schema: str) -> TableStore:
+    """Return the store of Iceberg tables.
+
+    :param where: a folder with a catalog in an SQLite file; after ``#``, pyiceberg's properties of another storage than
+        that folder.
+    """
+    from pyiceberg.catalog import load_catalog
+
+    from airflow_provider_toggl.core.load.engines.iceberg.store import IcebergStore
+
+    folder, _, other = where.partition("#")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    properties = {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}"}
+    properties |= json.loads(other or "{}")
+    return IcebergStore(lambda: load_catalog("tests", **properties), schema, f"Iceberg {folder}")
+
+
+def build_bigquery(where: str, schema: str) -> TableStore:
+    from support.servers import bigquery
+
+    return bigquery.build_store(where, schema)
+
+
+def build_clickhouse(where: str, schema: str) -> ClickhouseStore:
+    from support.servers import clickhouse
+
+    return ClickhouseStore(lambda: clickhouse.connect(int(where)), schema, f"ClickHouse {schema}")
+
+
+def build_snowflake(where: str, schema: str) -> TableStore:
+    from support.servers import snowflake
+
+    return snowflake.build_store(int(where), schema)
+
+
+TABLE_STORES: dict[str, Callable[[str, str], TableStore]] = {
+    "bigquery": build_bigquery,
+    "clickhouse": build_clickhouse,
+    "file": build_file,
+    "iceberg": build_iceberg,
+    "snowflake": build_snowflake,
+}
+"""How to build the store at a place of each engine that only keeps tables."""
 
 DIALECTS = [DUCKDB, POSTGRES, SQLITE, MYSQL, ANSI]
 
@@ -67,10 +118,8 @@ class WarehouseLocation:
         """Return the engine; DB-API drivers reach the place as Airflow's hooks do."""
         if self.engine == "duckdb":
             return DuckdbEngine(self.where, clock=clock, **{"hold_seconds": 0, **options})
-        if self.engine == "file":
-            return TableStoreEngine(FileStore(Path(self.where), options.pop("schema")), **options)
-        if self.engine == "iceberg":
-            return build_iceberg(self.where, options.pop("schema"), **options)
+        if self.is_table_store:
+            return TableStoreEngine(TABLE_STORES[self.engine](self.where, options.pop("schema")), **options)
         if self.engine == "postgres":
             return PostgresEngine(self.where, **options)
         if self.engine == "sqlite":
@@ -82,25 +131,6 @@ class WarehouseLocation:
             return MysqlEngine(api, **options)
         # An engine that the package does not know, played by one that it would know by its own driver.
         return AnsiEngine(DbApi(lambda: psycopg.connect(self.where), "%s", f"unknown {self.schema}"), **options)
-
-
-def build_iceberg(where: str, schema: str, **options: Any) -> Engine:
-    """Return an engine of Iceberg tables.
-
-    :param where: a folder with a catalog in an SQLite file; after ``#``, pyiceberg's properties of another storage than
-        that folder.
-    """
-    # Imported here: not every environment of the tests has pyiceberg.
-    from pyiceberg.catalog import load_catalog
-
-    from airflow_provider_toggl.core.load.engines.iceberg.store import IcebergStore
-
-    folder, _, other = where.partition("#")
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    properties = {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}"}
-    properties |= json.loads(other or "{}")
-    store = IcebergStore(lambda: load_catalog("tests", **properties), schema, f"Iceberg {folder}")
-    return TableStoreEngine(store, **options)
 
 
 def rows(target: Warehouse, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

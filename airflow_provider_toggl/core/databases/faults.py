@@ -124,6 +124,111 @@ DUCKDB = _by_code(
 )
 """By a part of the text, the first that matches: DuckDB has no codes."""
 
+SNOWFLAKE = _by_code(
+    {
+        # 290…: HTTP answers other than 200.
+        DatabaseFault.UNREACHABLE: (
+            *(250001, 250003, 250005, 251011, 253002, 253003),
+            *(290403, 290404, 290500, 290502, 290503, 290504),
+        ),
+        DatabaseFault.CONNECTION_LOST: (250002, 252010, 390111, 390112),
+        DatabaseFault.BAD_CREDENTIALS: (
+            *(251005, 251006, 251008, 251010, 390100, 390101, 390102, 390110, 390113, 390114, 390115, 390144, 390195),
+            *(390303, 390318, 390422, 390432, 394300, 394301, 394302, 394303, 394304, 394305, 394306),
+        ),
+        DatabaseFault.UNKNOWN_DATABASE: (90105, 90106),
+        DatabaseFault.LOCKED: (625,),
+        DatabaseFault.CANCELED: (604, 630),
+        DatabaseFault.MISSING_RIGHT: (3001, 390189),
+        DatabaseFault.MISSING_OBJECT: (606, 904, 1044, 2003, 2023, 2043),
+        DatabaseFault.CORRUPT: (603,),
+    }
+)
+"""By error number of Snowflake and its connector."""
+
+CLICKHOUSE = _by_code(
+    {
+        DatabaseFault.UNREACHABLE: (279,),
+        DatabaseFault.CONNECTION_LOST: (32, 209, 210, 999),
+        DatabaseFault.BAD_CREDENTIALS: (192, 193, 194, 516),
+        DatabaseFault.UNKNOWN_DATABASE: (81,),
+        DatabaseFault.TOO_MANY_CONNECTIONS: (202, 203),
+        DatabaseFault.LOCKED: (373, 473),
+        DatabaseFault.CANCELED: (159, 160, 394),
+        DatabaseFault.MISSING_RIGHT: (291, 497),
+        DatabaseFault.READ_ONLY: (164, 242),
+        DatabaseFault.DISK_FULL: (243,),
+        DatabaseFault.OUT_OF_MEMORY: (173, 241),
+        DatabaseFault.MISSING_OBJECT: (8, 10, 16, 46, 47, 60),
+        DatabaseFault.CORRUPT: (40, 246, 271, 354),
+    }
+)
+"""By ClickHouse's error code."""
+
+CLICKHOUSE_TEXTS: dict[str, DatabaseFault] = {
+    "readonly": DatabaseFault.READ_ONLY,
+    # Its text already says what is wrong with the certificate.
+    "SSL": DatabaseFault.OTHER,
+    "certificate": DatabaseFault.OTHER,
+    "HTTP status 401": DatabaseFault.BAD_CREDENTIALS,
+    "HTTP status 403": DatabaseFault.BAD_CREDENTIALS,
+    "HTTP status 50": DatabaseFault.UNREACHABLE,
+    "Failed to establish a new connection": DatabaseFault.UNREACHABLE,
+    "Failed to resolve": DatabaseFault.UNREACHABLE,
+    "Connection refused": DatabaseFault.UNREACHABLE,
+    "ConnectTimeoutError": DatabaseFault.UNREACHABLE,
+    "Connection aborted": DatabaseFault.CONNECTION_LOST,
+    "Connection closed": DatabaseFault.CONNECTION_LOST,
+    "Connection broken": DatabaseFault.CONNECTION_LOST,
+    "Read timed out": DatabaseFault.CONNECTION_LOST,
+}
+"""By a part of the client's text, the first that matches, of an error without a code of the server."""
+
+CLICKHOUSE_VIOLATED_CONSTRAINT = 469
+
+CLICKHOUSE_ADVICE: dict[int, str] = {
+    201: "A quota of the user is used up: wait for the end of its interval, or raise it (ALTER QUOTA).",
+    202: "Raise max_concurrent_queries of the server or the user, or lower Airflow's parallelism.",
+    241: "Raise max_memory_usage of the user or the server's memory, or load in smaller parts.",
+    252: (
+        "The server merges parts more slowly than they arrive: load less often or with fewer tasks at once, and look "
+        "in system.merges for what holds it up."
+    ),
+    497: "Grant the user what it lacks; docs/warehouse-clickhouse.md lists all rights.",
+    53: "If somebody changed the type of a column of this package, change it back, or load into another schema.",
+    386: "If somebody changed the type of a column of this package, change it back, or load into another schema.",
+}
+"""What to do where the code says more than its fault."""
+
+BIGQUERY = _by_code(
+    {
+        DatabaseFault.UNREACHABLE: (
+            *("backendError", "badGateway", "internalError", "jobBackendError", "jobInternalError", "tableUnavailable"),
+        ),
+        DatabaseFault.BAD_CREDENTIALS: ("authError", "invalidUser", "required"),
+        DatabaseFault.MISSING_RIGHT: ("accessDenied", "forbidden"),
+        DatabaseFault.READ_ONLY: ("billingNotEnabled",),
+        DatabaseFault.TOO_MANY_CONNECTIONS: ("jobRateLimitExceeded", "quotaExceeded", "rateLimitExceeded"),
+        DatabaseFault.MISSING_OBJECT: ("notFound",),
+        DatabaseFault.OUT_OF_MEMORY: ("resourcesExceeded", "responseTooLarge"),
+        DatabaseFault.CANCELED: ("stopped", "timeout"),
+    }
+)
+"""By the reason of BigQuery's API."""
+
+BIGQUERY_TEXTS = _by_code(
+    {
+        DatabaseFault.LOCKED: ("concurrent update",),
+        DatabaseFault.UNKNOWN_DATABASE: ("Not found: Project", "has not enabled BigQuery"),
+        DatabaseFault.MISSING_OBJECT: (
+            *("Unrecognized name", "is not present in table", "was not found", "not found in FROM clause"),
+            *("cannot be assigned to", "cannot be inserted into", "No matching signature", "does not exist"),
+            "does not have a column",
+        ),
+    }
+)
+"""By a part of BigQuery's text, where the reason is ``invalidQuery`` or ``notFound``."""
+
 ADVICE: dict[DatabaseFault, str] = {
     DatabaseFault.UNREACHABLE: "Check host, port and network, and that the server runs.",
     DatabaseFault.CONNECTION_LOST: "The connection was cut.",
@@ -170,12 +275,25 @@ def find_mysql_fault(error: Exception) -> DatabaseFault:
     return MYSQL.get(number, DatabaseFault.OTHER) if isinstance(number, int) else DatabaseFault.OTHER
 
 
+def find_snowflake_fault(code: int) -> DatabaseFault:
+    """Return what an error number of Snowflake or its connector means."""
+    return SNOWFLAKE.get(code, DatabaseFault.OTHER)
+
+
 def find_sqlite_fault(error: Exception) -> DatabaseFault:
     """Return what an error of ``sqlite3`` means."""
     if isinstance(error, MemoryError):
         return DatabaseFault.OUT_OF_MEMORY
     name = "_".join(str(getattr(error, "sqlite_errorname", "")).split("_")[:2])
     return SQLITE.get(name) or find_by_text(SQLITE_TEXTS, str(error))
+
+
+def find_clickhouse_fault(error: Exception) -> DatabaseFault:
+    """Return what an error of ``clickhouse-connect`` means."""
+    code = getattr(error, "code", None)
+    if code is not None:
+        return CLICKHOUSE.get(code, DatabaseFault.OTHER)
+    return find_by_text(CLICKHOUSE_TEXTS, str(error))
 
 
 def find_by_text(

@@ -165,6 +165,7 @@ class EntriesReader:
             requests=self._session.spent - spent,
             where=f"{opened.window}, {'all' if opened.order == 'date' else 'changes'}",
             share=1.0 if done else _share(opened),
+            known_before=opened.until,
         )
 
     def _ask(self, opened: OpenWindow) -> tuple[TogglResponse, ReportPage]:

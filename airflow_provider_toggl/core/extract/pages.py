@@ -33,6 +33,7 @@ class Page:
     :param complete_at: on the last page of a complete list: when reading the list began, by Toggl's clock.
     :param where: what was read, for log lines.
     :param share: the share of the window or list that is read with this page, from 0 to 1; None while unknown.
+    :param known_before: rows that changed before this moment were on pages of earlier runs; None where that is unknown.
     """
 
     stream: str
@@ -45,6 +46,7 @@ class Page:
     complete_at: datetime | None = None
     where: str = ""
     share: float | None = None
+    known_before: datetime | None = None
 
 
 class _Entry(msgspec.Struct, gc=False):

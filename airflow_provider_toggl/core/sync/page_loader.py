@@ -67,14 +67,18 @@ class PageLoader:
         return loaded
 
 
-def log_problems(batch: RecordBatch, where: str) -> None:
-    """Log what is wrong with a page that is loaded nevertheless."""
+def log_problems(batch: RecordBatch, where: str, kept_in: str = "rejected_records") -> None:
+    """Log what is wrong with a page that is loaded nevertheless.
+
+    :param kept_in: where rejected records are.
+    """
     if batch.rejected:
         log.warning(
-            "%s, %s: %s rejected, see rejected_records. The first one: %s",
+            "%s, %s: %s rejected, see %s. The first one: %s",
             batch.stream,
             where,
             plural(len(batch.rejected), "record"),
+            kept_in,
             batch.rejected[0].reason,
         )
     if batch.unexpected_durations:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.client.limits.quota import Estimate
@@ -26,7 +26,7 @@ from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.instants import parse_instant, rfc3339
 from airflow_provider_toggl.core.load.load_metrics import measure_freshness
 from airflow_provider_toggl.core.load.merging.changes import Changes
-from airflow_provider_toggl.core.load.values import LoadResult, Sweep
+from airflow_provider_toggl.core.load.values import LoadResult, Progress, Sweep
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.log_fields import fields, fields_of, log_line
 from airflow_provider_toggl.core.streams import check_days, get_stream
@@ -148,20 +148,44 @@ class PullSummary:
         return "; ".join(parts) + "."
 
 
+class PullTarget(Protocol):
+    """What a stream is pulled into: a warehouse, or files."""
+
+    def find_state(self, stream: str, scope: str) -> Progress | None:
+        """Return how far the stream is loaded in that scope, None if it was never loaded."""
+
+    def release(self, *, force: bool = ...) -> None:
+        """Let others use the target while the pull waits."""
+
+
+class Loader(Protocol):
+    """Stores pages in a target, each with its progress."""
+
+    def decode(self, page: Page) -> RecordBatch:
+        """Return the records of a page, and log its problems."""
+
+    def load(
+        self, page: Page, batch: RecordBatch, sweep: Sweep | None = None, *, collect_days: bool = False
+    ) -> LoadResult:
+        """Store a page's records and its progress."""
+
+
 class Pull:
-    """Pulls one stream of one workspace into a warehouse.
+    """Pulls one stream of one workspace into a target.
 
     :param summary: what earlier parts of the same run did, when it goes on after a deferral.
+    :param loader: stores the pages; None for a target that is a warehouse.
     """
 
     def __init__(
         self,
         session: TogglSession,
-        target: Warehouse,
+        target: PullTarget,
         request: PullRequest,
         *,
         summary: PullSummary | None = None,
         clock: Clock | None = None,
+        loader: Loader | None = None,
     ) -> None:
         self._session = session
         self._target = target
@@ -169,7 +193,11 @@ class Pull:
         self._clock = clock or SystemClock()
         self._stream = get_stream(request.stream)
         self._only = _only_window(request)
-        self._loader = PageLoader(target, request.workspace_id, self.scope, self._clock)
+        if loader is None and isinstance(target, Warehouse):
+            loader = PageLoader(target, request.workspace_id, self.scope, self._clock)
+        if loader is None:
+            raise TypeError("a target that is not a warehouse needs a loader")
+        self._loader: Loader = loader
         self.summary = summary or PullSummary(request.stream, request.workspace_id)
         self.changes = Changes()
         self._current: EntriesReader | ListReader | None = None
@@ -182,9 +210,8 @@ class Pull:
 
     @property
     def scope(self) -> str:
-        """The scope of the stream's row in ``sync_state``: the workspace, and the days of a fixed range."""
-        workspace = str(self._request.workspace_id)
-        return workspace if self._only is None else f"{workspace}/{self._only.first}..{self._only.last}"
+        """The scope of the stream's progress in the target."""
+        return build_scope(self._request)
 
     def run(self) -> PullSummary:
         """Load pages until nothing is left to read; return the summary.
@@ -369,6 +396,12 @@ def _requests_left(reader: EntriesReader, pace: _Pace) -> int:
         unread = [one for one in others if one.first < opened.first and windows.gaps(reader.cursor.coverage, one)]
         requests += sum(round(one.days * pace.whole / opened.window.days) - 1 for one in unread)
     return requests
+
+
+def build_scope(request: PullRequest) -> str:
+    """Return the scope of a request's progress: the workspace, and the days of a fixed range."""
+    only = _only_window(request)
+    return str(request.workspace_id) + ("" if only is None else f"/{only.first}..{only.last}")
 
 
 def build_reader(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -78,6 +78,17 @@ class RejectedRecord:
     reason: str
     observed_at: datetime
     seq: int | None = None
+
+
+@dataclass(frozen=True)
+class RecordText:
+    """The JSON text of a record that can be loaded, as Toggl sent it.
+
+    :param start: of a time entry, its ``start`` as Toggl sent it; None for other records.
+    """
+
+    text: bytes
+    start: str | None
 
 
 @dataclass(frozen=True)
@@ -202,11 +213,47 @@ def _read_row_by_row(stream: str, body: bytes, observation: Observation) -> tupl
     """
     rows: list[Row] = []
     rejected: list[RejectedRecord] = []
+    for record in _read_records(stream, body):
+        if isinstance(record.row, Unreadable):
+            raw = decode_text(record.text)[:RAW_LIMIT]
+            reason, observed_at = str(record.row), observation.observed_at
+            rejected.append(RejectedRecord(stream, observation.workspace_id, raw, reason, observed_at))
+        else:
+            rows.append(record.row)
+    if len(rejected) >= MANY_REJECTED and len(rejected) > len(rows):
+        raise MalformedAnswer(
+            f"{len(rejected)} of {len(rows) + len(rejected)} rows of {stream} cannot be read; the first: "
+            f"{rejected[0].reason}. Nothing of this response was loaded. Try again; if it stays, Toggl has changed its "
+            "format: look for a newer release."
+        )
+    return arrays_of(stream, rows), rejected
 
-    def reject(text: bytes, error: Unreadable) -> None:
-        raw = decode_text(text)[:RAW_LIMIT]
-        rejected.append(RejectedRecord(stream, observation.workspace_id, raw, str(error), observation.observed_at))
 
+@paused_garbage_collection()
+def read_texts(stream: str, body: bytes) -> list[RecordText]:
+    """Return the JSON texts of the rows of :func:`decode_page`, in the same order, without those that it rejects.
+
+    :param body: as for :func:`decode_page`.
+    :raises MalformedAnswer: it is not a list of JSON values.
+    """
+    records = _read_records(stream, _find_list(stream, body))
+    return [RecordText(one.text, one.start) for one in records if not isinstance(one.row, Unreadable)]
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A record of a page: its text, what its ``start`` is, and its row or why there is none."""
+
+    text: bytes
+    start: Any
+    row: Row | Unreadable
+
+
+def _read_records(stream: str, body: bytes) -> Iterator[_Record]:
+    """Yield each record of a page. A row of the report with several entries is a record for each of them.
+
+    :raises MalformedAnswer: it is not a list of JSON values.
+    """
     try:
         texts = split_list(body)
     except ValueError as error:
@@ -215,23 +262,23 @@ def _read_row_by_row(stream: str, body: bytes, observation: Observation) -> tupl
         try:
             document = _read_row(stream, text)
             if stream == "time_entries" and isinstance(document, dict) and "time_entries" in document:
-                for found in read_report_row(document):
-                    if isinstance(found, dict):
-                        rows.append(found)
-                    else:
-                        only_one = len(document["time_entries"]) == 1
-                        reject(text if only_one else found[0], found[1])
+                yield from _read_report_records(document, text)
             else:
-                rows.append(read_object(OBJECTS[stream], document, text))
+                row = read_object(OBJECTS[stream], document, text)
+                yield _Record(text, document.get("start"), row)
         except Unreadable as error:
-            reject(text, error)
-    if len(rejected) >= MANY_REJECTED and len(rejected) > len(rows):
-        raise MalformedAnswer(
-            f"{len(rejected)} of {len(rows) + len(rejected)} rows of {stream} cannot be read; the first: "
-            f"{rejected[0].reason}. Nothing of this response was loaded. Try again; if it stays, Toggl has changed its "
-            "format: look for a newer release."
-        )
-    return arrays_of(stream, rows), rejected
+            yield _Record(text, None, error)
+
+
+def _read_report_records(document: dict[str, Any], text: bytes) -> Iterator[_Record]:
+    for index, found in enumerate(read_report_row(document)):
+        entries = document["time_entries"]
+        if not isinstance(found, dict):
+            only_text, row = found[0], found[1]
+            yield _Record(text if len(entries) == 1 else only_text, None, row)
+            continue
+        own = text if len(entries) == 1 else json.dumps({**document, "time_entries": [entries[index]]}).encode()
+        yield _Record(own, entries[index].get("start"), found)
 
 
 def _read_row(stream: str, text: bytes) -> Any:

@@ -81,6 +81,7 @@ class Dialect:
         again are updated in place.
     :param version_index: how versions are indexed by entry: ``inline`` (in ``create table``), ``statement`` or ``""``.
     :param has_zones: whether the engine computes local dates itself; else it joins the table ``zone_offsets``.
+    :param has_named_windows: whether a query can name its windows.
     :param has_booleans: whether it has a type for booleans; else they are 1 and 0.
     :param has_nul: whether its texts can hold NUL characters.
     :param instants: how it takes instants: ``aware`` datetimes, ``naive`` ones (in UTC) or ``text``.
@@ -109,6 +110,7 @@ class Dialect:
     has_version_key: bool = True
     version_index: str = ""
     has_zones: bool = False
+    has_named_windows: bool = True
     has_booleans: bool = True
     has_nul: bool = True
     instants: str = "aware"

@@ -96,7 +96,7 @@ def create_changes(dialect: Dialect) -> str:
     return f"""
 {dialect.create_view} "time_entry_changes" as
 with points as ({_points()}),
-ordered as ({_ordered()}),
+ordered as ({_ordered(dialect)}),
 described as ({_described()}),
 pairs as ({_pairs(dialect)})
 select "time_entry_id", "workspace_id", "step", "kind", "field", "old_value", "new_value", "changed_at", "changed_by",
@@ -115,21 +115,27 @@ def _points() -> str:
     return f"select {names}, {kinds} from {quote(VERSIONS.name)}"
 
 
-def _ordered() -> str:
+def _ordered(dialect: Dialect) -> str:
     """Return the points, each with the point and the state before it."""
-    carried = ", ".join(f"lag(p.{quote(c.name)}) over by_state as {quote('old_' + c.name)}" for c in HISTORY_FIELDS)
+    by_entry = f'partition by "time_entry_id" order by {_ORDER}'
+    by_state = f'partition by "time_entry_id", "is_gone" order by {_ORDER}'
+    of_entry, of_state, so_far = "by_entry", "by_state", "by_entry rows unbounded preceding"
+    named = f"window by_entry as ({by_entry}),\n        by_state as ({by_state})"
+    if not dialect.has_named_windows:
+        of_entry, of_state, named = f"({by_entry})", f"({by_state})", ""
+        so_far = by_entry + " rows between unbounded preceding and current row"
+    carried = ", ".join(f"lag(p.{quote(c.name)}) over {of_state} as {quote('old_' + c.name)}" for c in HISTORY_FIELDS)
     return f"""
     select p.*, {carried},
-        lag(p."id") over by_state as "old_id",
-        lag(p."updated_at") over by_state as "old_updated_at",
-        lag(p."last_observed_at") over by_state as "last_seen_before",
-        lag(p."is_gone") over by_entry as "was_gone",
-        row_number() over by_entry as "place",
-        case when lead(p."id") over by_entry is null then 1 else 0 end as "is_last",
-        sum(1 - p."is_gone") over (by_entry rows unbounded preceding) as "stretch"
+        lag(p."id") over {of_state} as "old_id",
+        lag(p."updated_at") over {of_state} as "old_updated_at",
+        lag(p."last_observed_at") over {of_state} as "last_seen_before",
+        lag(p."is_gone") over {of_entry} as "was_gone",
+        row_number() over {of_entry} as "place",
+        case when lead(p."id") over {of_entry} is null then 1 else 0 end as "is_last",
+        sum(1 - p."is_gone") over ({so_far}) as "stretch"
     from points as p
-    window by_entry as (partition by "time_entry_id" order by {_ORDER}),
-        by_state as (partition by "time_entry_id", "is_gone" order by {_ORDER})
+    {named}
 """
 
 
@@ -167,7 +173,7 @@ def _pairs(dialect: Dialect) -> str:
     fields = " union all ".join(f"select '{name}' as name" for name in names)
     is_back = f"e.{KEY} is not null and {rule.is_live('e')}"
     return f"""
-    select t."time_entry_id", t."workspace_id",
+    select t."time_entry_id" as "time_entry_id", t."workspace_id" as "workspace_id",
         case f.name when '{_BACK}' then t."place" + 1 else t."place" end as "step",
         case f.name when '' then t."kind" when '{_BACK}' then 'restored' else 'updated' end as "kind",
         case when f.name not in ('', '{_BACK}') then f.name end as "field",

@@ -14,15 +14,20 @@ from airflow_provider_toggl.core.load.warehouse import Warehouse
 numbers = itertools.count(1)
 
 # Each server is started by one process of the test run, see tests/core/load/conftest.py.
+CLOUDS = (pytest.mark.soak, pytest.mark.clouds)
+
 ENGINES = [
     "duckdb",
     pytest.param("postgres", marks=pytest.mark.xdist_group("postgres-warehouses")),
     "sqlite",
     "file",
     "iceberg",
-    pytest.param("iceberg in s3", marks=pytest.mark.soak),
+    pytest.param("iceberg in s3", marks=CLOUDS),
+    pytest.param("snowflake", marks=[*CLOUDS, pytest.mark.xdist_group("snowflake")]),
+    pytest.param("clickhouse", marks=[*CLOUDS, pytest.mark.xdist_group("clickhouse")]),
     pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb")),
     pytest.param("ansi", marks=pytest.mark.xdist_group("postgres-warehouses")),
+    pytest.param("bigquery", marks=[*CLOUDS, pytest.mark.xdist_group("bigquery")]),
 ]
 
 
@@ -31,6 +36,15 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> WarehouseLocation:
     """A place of an engine where nothing has been loaded yet."""
     if request.param == "mysql":
         return WarehouseLocation("mysql", str(request.getfixturevalue("mariadb").port), f"toggl_{next(numbers)}")
+    if request.param == "snowflake":
+        port = request.getfixturevalue("snowflake").port
+        return WarehouseLocation("snowflake", str(port), f"toggl_{next(numbers)}")
+    if request.param == "clickhouse":
+        return WarehouseLocation(
+            "clickhouse", str(request.getfixturevalue("clickhouse").port), f"toggl_{next(numbers)}"
+        )
+    if request.param == "bigquery":
+        return WarehouseLocation("bigquery", str(request.getfixturevalue("bigquery").port), f"toggl_{next(numbers)}")
     if request.param in ("postgres", "ansi"):
         return WarehouseLocation(request.param, request.getfixturevalue("postgres").dsn, f"toggl_{next(numbers)}")
     if request.param.startswith("iceberg"):

@@ -366,6 +366,7 @@ def test_a_commit_without_an_answer_stores_the_load_once(rest: RestCatalog, tmp_
 
 
 @pytest.mark.soak
+@pytest.mark.clouds
 def test_a_glue_catalog_keeps_the_same_promises(moto: MotoServer, tmp_path: Path) -> None:
     pytest.importorskip("boto3")
     properties = json.dumps({**moto.properties(tmp_path.name), "type": "glue"})
@@ -379,6 +380,7 @@ def test_a_glue_catalog_keeps_the_same_promises(moto: MotoServer, tmp_path: Path
 
 
 @pytest.mark.soak
+@pytest.mark.clouds
 def test_a_storage_that_disappears_is_an_error_and_the_load_is_stored_by_its_repetition(tmp_path: Path) -> None:
     with running_moto() as server:
         storage = json.dumps({**server.properties("gone"), "s3.connect-timeout": "1", "s3.request-timeout": "1"})
@@ -417,6 +419,7 @@ os._exit(0)  # stopping the server waits for the session
 
 
 @pytest.mark.soak
+@pytest.mark.clouds
 def test_sail_reads_what_was_stored(opened: Any, tmp_path: Path) -> None:
     """Sail is an engine in Rust with Spark's API, with code of its own for Iceberg."""
     for package in ("pysail", "pyspark", "grpc"):

@@ -1,0 +1,1 @@
+"""Streams as Parquet or JSON lines files, which manifests publish."""

@@ -1,0 +1,73 @@
+"""The arguments of operators that read one stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, ClassVar
+
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from airflow_provider_toggl.core.arguments import Parser, parse_day, parse_flag, parse_stream, parse_whole, required
+from airflow_provider_toggl.core.errors import PlanLacksFeature
+from airflow_provider_toggl.core.extract.windows import check_range
+from airflow_provider_toggl.core.streams import check_days
+from airflow_provider_toggl.transfers.read_transfer import ReadingTask
+
+
+class StreamReadingTask(ReadingTask):
+    """Reads one stream of a workspace.
+
+    :param stream: ``time_entries`` (all users), ``projects``, ``clients``, ``tags``, ``tasks``, ``users``,
+        ``project_users`` or ``groups``. (templated)
+    :param since: first day of the history (``2024-01-01``, in the zone of the token's owner), or a moment with its
+        zone. Without it, the first run goes back until a year has no entries. Only for time entries. (templated)
+    :param until: last day, with ``incremental=False``. (templated)
+    :param incremental: False reads the days, or the whole list, again and moves no watermark. (templated)
+    :param windows_per_run: years of history that a run reads changes of; in a longer history they take turns.
+        (templated)
+    """
+
+    template_fields: Sequence[str] = (*ReadingTask.template_fields, "stream", "incremental", "windows_per_run")
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **ReadingTask.argument_parsers,
+        "stream": required(parse_stream),
+        "incremental": required(parse_flag),
+        "windows_per_run": required(partial(parse_whole, minimum=1)),
+    }
+    checked_together = frozenset({"stream", "since", "until", "incremental"})
+
+    def __init__(
+        self,
+        *,
+        stream: str,
+        incremental: bool = True,
+        windows_per_run: int = 3,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.stream = stream
+        self.incremental = incremental
+        self.windows_per_run = windows_per_run
+
+    def check_together(self) -> None:
+        """Check that the days fit the stream and each other."""
+        since, until = parse_day("since", self.since), parse_day("until", self.until)
+        stream = parse_stream("stream", self.stream)
+        check_days(stream or "", since, until, incremental=bool(parse_flag("incremental", self.incremental)))
+        check_range(since, until)
+
+    def stream_arguments(self) -> dict[str, Any]:
+        """Return the arguments of a request that say what of the stream is read."""
+        return {"stream": self.stream, "incremental": self.incremental, "windows_per_run": self.windows_per_run}
+
+    @contextmanager
+    def skipping_without_plan(self) -> Iterator[None]:
+        """Skip the task if the workspace's plan lacks the stream. Time entries are part of every plan."""
+        try:
+            yield
+        except PlanLacksFeature as error:
+            if self.stream == "time_entries":
+                raise
+            raise AirflowSkipException(f"{self.stream} is not part of the workspace's plan. {error}") from None
