@@ -115,6 +115,7 @@ def test_loads_go_on_during_a_maintenance(opened: Any, tmp_path: Path, monkeypat
 
 
 @pytest.mark.soak
+@pytest.mark.clouds
 def test_files_in_s3_are_rewritten_and_deleted(moto: MotoServer, tmp_path: Path) -> None:
     place = WarehouseLocation("iceberg", f"{tmp_path}#{json.dumps(moto.properties(tmp_path.name))}")
     with place.open() as target:
