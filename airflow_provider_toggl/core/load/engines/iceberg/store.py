@@ -11,7 +11,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, TableAlreadyExistsError
+from pyiceberg.exceptions import (
+    BadRequestError,
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    TableAlreadyExistsError,
+)
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
@@ -60,6 +65,9 @@ from airflow_provider_toggl.core.load.engines.table_store.contract import (
 from airflow_provider_toggl.core.load.engines.table_store.tables import ROW_TABLES, STATE_TABLES, StoredTable
 
 log = logging.getLogger(__name__)
+
+HELD_ROWS = 200_000
+"""Rows of files that were read and may be replaced soon, beyond which they are read again instead."""
 
 
 class IcebergStore(TableStore):
@@ -217,8 +225,8 @@ class IcebergStore(TableStore):
         before = table.metadata.last_sequence_number
         try:
             self._update(stored.name, base, add_snapshot(snapshot))
-        except ValueError:
-            # pyiceberg's own catalogs refuse a number of a snapshot that another process has taken.
+        except (ValueError, BadRequestError):
+            # Catalogs refuse a number of a snapshot that another process has taken, REST catalogs as a bad request.
             if self._load(stored.name, again=True).metadata.last_sequence_number == before:
                 raise
             raise CommitConflict(self.where) from None
@@ -434,11 +442,14 @@ class IcebergStore(TableStore):
 
     def _hold(self, stored: StoredTable, files: Sequence[LiveFile]) -> list[pa.Table]:
         """Return the rows of files, and keep them: a load that reads rows often replaces some of them."""
-        names = [column.name for column in stored.columns]
+        names, parts = [column.name for column in stored.columns], []
+        if sum(rows.num_rows for rows in self._held.values()) > HELD_ROWS:
+            self._held.clear()
         for file in files:
             if file.path not in self._held:
                 self._held[file.path] = read_files(self._load(stored.name), [file], stored, names)
-        return [self._held[file.path] for file in files]
+            parts.append(self._held[file.path])
+        return parts
 
     def _forget(self) -> None:
         self._tables.clear()

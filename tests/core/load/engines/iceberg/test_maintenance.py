@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.servers.moto import MotoServer
 from support.toggl_rows import NOON, at, entries
-from support.warehouses import rows
+from support.warehouses import WarehouseLocation, rows
 
 pytest.importorskip("pyiceberg")
 
@@ -110,3 +112,19 @@ def test_loads_go_on_during_a_maintenance(opened: Any, tmp_path: Path, monkeypat
             target, 'select "duration" from "time_entries" where "id" = 5'
         )
         assert other.find_state("time_entries", "7").cursor == "21"  # type: ignore[union-attr]
+
+
+@pytest.mark.soak
+@pytest.mark.clouds
+def test_files_in_s3_are_rewritten_and_deleted(moto: MotoServer, tmp_path: Path) -> None:
+    place = WarehouseLocation("iceberg", f"{tmp_path}#{json.dumps(moto.properties(tmp_path.name))}")
+    with place.open() as target:
+        for page in range(3):
+            target.load([entries(*range(page * 20, page * 20 + 20))], progress(page))
+        store = target._engine.store  # type: ignore[attr-defined]
+        summary = maintain_all(store)
+        assert (summary.rewritten_files, summary.written_files) == (3, 1)
+        assert summary.orphan_files > 5
+        target.load([entries(50, seconds=9)], progress(9))
+        assert rows(target, COUNT) == [(60, 60)]
+        assert store.load_table("time_entries", again=True).scan().to_arrow().num_rows == 60
