@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("default")]
 __all__ = ["connections", "sandbox", "store"]
 
 #: Bases of operators; nobody uses them alone.
-BASES = {"QuotaDeferral", "ReadTransfer", "RunDeferral", "TogglWriteBase"}
+BASES = {"QuotaDeferral", "ReadTransfer", "ReadingTask", "RunDeferral", "StreamReadingTask", "TogglWriteBase"}
 #: What the required parameters are, by their names.
 NEEDED = {
     "stream": "time_entries",
@@ -52,6 +52,8 @@ NEEDED = {
     "duration": 60,
     "project_id": 9,
     "enabled": True,
+    "path": "s3://bucket/toggl",
+    "warehouse_conn_id": "warehouse",
 }
 #: Checked by the operator itself, for Airflow takes it before the operator has it.
 CHECKED_BY_INIT = {"TogglEventSensor": {"poke_interval", "start_from_trigger"}}

@@ -237,6 +237,14 @@ NAMED: dict[str, Kind] = {
     "unknown_previous": Kind((("ignore", "ignore"), (" match ", "match")), ("guess", 7, *TEXTS.refused, *NOTHING)),
     "method": Kind((("get", "GET"), ("POST ", "POST")), ("FETCH", 7, *TEXTS.refused)),
     "endpoint": Kind((("/api/v9/me", "/api/v9/me"),), ("me", "//x", "/a?b=1", 7, *TEXTS.refused, *NOTHING)),
+    "path": Kind(
+        (
+            *all_are("s3://bucket/toggl", "s3://bucket/toggl", " s3://bucket/toggl/ "),
+            *all_are("file:///data/toggl", "/data/toggl", "file:///data/toggl", Path("/data/toggl")),
+        ),
+        ("toggl", "ftp://host/toggl", "s3://", "s3://key:secret@bucket/toggl", 7, *NOTHING),
+    ),
+    "format": Kind((("parquet", "parquet"), (" jsonl ", "jsonl")), ("csv", 7, *NOTHING)),
     "facts_timezone": Kind(
         (
             ("Europe/Berlin", "Europe/Berlin"),
