@@ -52,7 +52,7 @@ NEEDED = {
     "duration": 60,
     "project_id": 9,
     "enabled": True,
-    "path": "s3://bucket/toggl",
+    "path": "/tmp/toggl",
     "warehouse_conn_id": "warehouse",
 }
 #: Checked by the operator itself, for Airflow takes it before the operator has it.

@@ -256,7 +256,7 @@ class AirflowHome:
 
     def _unpause(self, dag_id: str, timeout: float) -> None:
         self.wait_until(lambda: self.is_parsed(dag_id), timeout=timeout, what=f"DAG {dag_id} to be parsed")
-        self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+        self._write("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def _write(self, method: str, path: str, **kwargs: Any) -> None:
         """Call the API, again while another process has locked the SQLite database."""
