@@ -20,7 +20,8 @@ ENGINES = [
     "duckdb",
     pytest.param("postgres", marks=pytest.mark.xdist_group("postgres-warehouses")),
     "sqlite",
-    "file",
+    # Iceberg uses the same engine.
+    pytest.param("file", marks=pytest.mark.soak),
     "iceberg",
     pytest.param("iceberg in s3", marks=CLOUDS),
     pytest.param("snowflake", marks=[*CLOUDS, pytest.mark.xdist_group("snowflake")]),

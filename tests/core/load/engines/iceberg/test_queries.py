@@ -25,6 +25,9 @@ from airflow_provider_toggl.report.weeks import build_report
 
 VIEWS = ("live_time_entries", "time_entry_facts", "time_entry_changes", "time_entry_history")
 
+# One process makes the rows for all of them.
+pytestmark = pytest.mark.xdist_group("iceberg-queries")
+
 
 def read_in(sql: str) -> set[str]:
     """Return the tables that a query reads."""
@@ -50,13 +53,14 @@ def test_a_view_reads_its_tables(tmp_path: Path) -> None:
     assert "time_entry_versions" not in wanted
 
 
-@pytest.fixture
-def warehouses(tmp_path: Path) -> Any:
+@pytest.fixture(scope="module")
+def warehouses(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The same rows in Iceberg tables and in a DuckDB file: both days of a year on which the clock changes."""
     pytest.importorskip("pyiceberg")
+    folder: Path = tmp_path_factory.mktemp("queries")
     places = [
-        WarehouseLocation("iceberg", str(tmp_path / "i")),
-        WarehouseLocation("duckdb", str(tmp_path / "d.duckdb")),
+        WarehouseLocation("iceberg", str(folder / "i")),
+        WarehouseLocation("duckdb", str(folder / "d.duckdb")),
     ]
     opened = [place.open() for place in places]
     for target in opened:
