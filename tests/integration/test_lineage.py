@@ -28,6 +28,7 @@ def airflow(tmp_path: Path) -> Iterator[AirflowHome]:
     env = {
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
         "AIRFLOW__OPENLINEAGE__NAMESPACE": "test",
+        "AIRFLOW__OPENLINEAGE__DISABLED": "False",
     }
     with AirflowHome(tmp_path / "airflow", env=env) as home:
         shutil.copy(DAG, home.dags)

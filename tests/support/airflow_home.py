@@ -298,6 +298,8 @@ class AirflowHome:
             # Otherwise 32 worker processes start at once.
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            # Its listener takes over half a second of each process.
+            "AIRFLOW__OPENLINEAGE__DISABLED": "True",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             # A new DAG file is parsed within a second or two, and again when `switch_on` asks for it: parsing all files
             # again every few seconds is most of what an idle Airflow does.

@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from support.servers.iceberg_rest import RestCatalog, running_rest_catalog
 from support.servers.moto import MotoServer, running_moto
 from support.toggl_rows import NOON, at, entries
 from support.warehouses import WarehouseLocation, loading, rows
@@ -20,6 +19,7 @@ from support.warehouses import WarehouseLocation, loading, rows
 pytest.importorskip("pyiceberg")
 
 from support.iceberg_catalogs import Killed, WatchedCatalog, measure_load, watched
+from support.servers.iceberg_rest import RestCatalog, running_rest_catalog
 
 from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError
 from airflow_provider_toggl.core.load.engines.iceberg import store as store_module
