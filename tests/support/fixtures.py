@@ -175,9 +175,8 @@ def clickhouse() -> Iterator[ClickhouseServer]:
     from support.servers.clickhouse import has_chdb, running_clickhouse
 
     if not has_chdb():
-        pytest.skip("chDB, which has ClickHouse's engine, is not installed: pip install chdb-core")
+        pytest.skip("chDB, which has ClickHouse's engine, is not installed: make clouds")
     with running_clickhouse() as server:
-        yield server
         yield server
 
 
