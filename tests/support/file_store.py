@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError
 from airflow_provider_toggl.core.load.decode.column_types import COLUMN_TYPES
 from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB
-from airflow_provider_toggl.core.load.engines.duckdb.options import OWN_SETTINGS
+from airflow_provider_toggl.core.load.engines.duckdb.memory import open_in_memory
 from airflow_provider_toggl.core.load.engines.table_store.contract import (
     CommitConflict,
     StoredState,
@@ -85,9 +84,7 @@ class FileStore(TableStore):
             self._write(revision + 1, tables)
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        with duckdb.connect(":memory:") as connection:
-            for name, value in OWN_SETTINGS.items():
-                connection.execute(f"set {name} = {value!r}")
+        with open_in_memory() as connection:
             for name, table in self._read()[1].items():
                 connection.register(name, table)
             for view in (*create_views(DUCKDB), create_changes(DUCKDB), create_history(DUCKDB)):

@@ -6,11 +6,10 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB
-from airflow_provider_toggl.core.load.engines.duckdb.options import OWN_SETTINGS
+from airflow_provider_toggl.core.load.engines.duckdb.memory import open_in_memory
 from airflow_provider_toggl.core.load.engines.table_store.tables import STORED_TABLES
 from airflow_provider_toggl.core.load.merging.history_sql import create_changes, create_history
 from airflow_provider_toggl.core.load.tables.migrations import create_views
@@ -26,9 +25,7 @@ def run(sql: str, parameters: Sequence[Any], read: Callable[[str], Any]) -> pa.T
     """
     views = build_views()
     named = _find_named(sql, views)
-    with duckdb.connect(":memory:") as connection:
-        for name, value in OWN_SETTINGS.items():
-            connection.execute(f"set {name} = {value!r}")
+    with open_in_memory() as connection:
         for name in STORED_TABLES:
             if name in named:
                 connection.register(name, read(name))

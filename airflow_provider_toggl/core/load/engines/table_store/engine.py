@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +16,7 @@ from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseErro
 from airflow_provider_toggl.core.load.engines.contract import Engine
 from airflow_provider_toggl.core.load.engines.dialect import quote
 from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB
-from airflow_provider_toggl.core.load.engines.duckdb.options import OWN_SETTINGS
+from airflow_provider_toggl.core.load.engines.duckdb.memory import open_in_memory
 from airflow_provider_toggl.core.load.engines.table_store.contract import TableChange, TableStore
 from airflow_provider_toggl.core.load.engines.table_store.tables import ROW_TABLES, STATE_TABLES, StoredTable
 from airflow_provider_toggl.core.load.merging import rule
@@ -72,9 +71,8 @@ class TableStoreEngine(Engine):
     def open(self) -> None:
         """Open the store, and create empty tables in memory."""
         self.store.open()
-        self._memory = duckdb.connect(":memory:")
-        for name, value in {**OWN_SETTINGS, "threads": 1, "temp_directory": tempfile.gettempdir()}.items():
-            self.run(f"set {name} = {value!r}")
+        self._memory = open_in_memory()
+        self.run("set threads = 1")
         for statement in migrations.create_all(self.dialect):
             # Without primary keys: looking keys up in an index costs more than the rest of a load.
             self.run(_KEY_OF_COLUMN.sub("", statement) if statement.startswith("create table") else statement)
