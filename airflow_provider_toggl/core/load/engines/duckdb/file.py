@@ -48,7 +48,7 @@ class DuckdbFile:
         self._lock_timeout = lock_timeout
         self._clock = clock
         self._settings = settings
-        self._options = options
+        self._options = options.for_file(path)
         self._lock = FileLock(path.with_name(path.name + ".lock"), clock)
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._opened_at = 0.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from airflow_provider_toggl.core.load.engines.duckdb.options import OWN_SETTINGS
+from airflow_provider_toggl.core.load.engines.duckdb.options import OWN_SETTINGS, write_setting
 
 
 def open_in_memory() -> duckdb.DuckDBPyConnection:
@@ -21,5 +21,5 @@ def open_in_memory() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:")
     folder = Path(tempfile.gettempdir()) / f"toggl-duckdb-{uuid.uuid4().hex}"
     for name, value in {**OWN_SETTINGS, "temp_directory": str(folder)}.items():
-        connection.execute(f"set {name} = {value!r}")
+        connection.execute(write_setting(name, value))
     return connection

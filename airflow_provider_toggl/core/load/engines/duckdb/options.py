@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.databases.faults import first_line
@@ -47,6 +51,7 @@ _BEFORE_EXTENSIONS = frozenset(
         "http_proxy_username",
     )
 )
+_TEMP = "temp_directory"
 # No setting can be changed after this one.
 _LAST = "lock_configuration"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -89,6 +94,19 @@ class DuckdbOptions:
                     "a list of these."
                 )
 
+    def for_file(self, path: Path) -> DuckdbOptions:
+        """Return these options with a folder of the file's own in ``temp_directory``, if they name one.
+
+        Before version 2, DuckDB gives temporary files the same names in each process, so databases that share a folder
+        overwrite each other's rows. One process at a time has a file open.
+        """
+        own = f"{path.name}-{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]}"
+        settings = {
+            name: str(Path(str(value)) / own) if name.lower() == _TEMP else value
+            for name, value in self.settings.items()
+        }
+        return replace(self, settings=settings)
+
 
 NO_OPTIONS = DuckdbOptions()
 
@@ -129,6 +147,10 @@ def _parts(value: Any) -> list[Any]:
 
 def _set(connection: duckdb.DuckDBPyConnection, name: str, options: DuckdbOptions) -> None:
     value = options.settings[name]
+    if name.lower() == _TEMP:
+        # DuckDB creates the last folder itself. An error of the others becomes one of the first query that needs it.
+        with suppress(OSError):
+            Path(str(value)).parent.mkdir(parents=True, exist_ok=True)
     refusal = _find_refusal(connection, write_setting(name, value))
     if refusal:
         words = first_line(refusal)

@@ -179,3 +179,18 @@ def test_a_file_that_is_no_extension_is_refused(session: duckdb.DuckDBPyConnecti
         )
         with pytest.raises(ConfigurationError, match="not a DuckDB extension"):
             configure(session, given)
+
+
+def test_files_that_share_a_temporary_directory_do_not_share_what_is_in_it(tmp_path: Path) -> None:
+    given = options(settings={"temp_directory": str(tmp_path / "not" / "there"), "memory_limit": "20MB", "threads": 1})
+    warehouses = [tmp_path / name / "w.duckdb" for name in ("one", "other")]
+    opened = [DuckdbFile(path, 1, FakeClock(), dict(OWN_SETTINGS), given) for path in warehouses]
+    for number, file in enumerate(opened):
+        file.open().execute(
+            f"create temporary table t as select '{number}' || repeat(md5(i::varchar), 4) as x from range(300_000) s(i)"
+        )
+    assert len(list((tmp_path / "not" / "there").iterdir())) == 2
+    opened[1].close()
+    found = opened[0].open().execute("select min(left(x, 1)), max(left(x, 1)), sum(length(x)) from t").fetchone()
+    assert found == ("0", "0", 300_000 * 129)
+    opened[0].close()
