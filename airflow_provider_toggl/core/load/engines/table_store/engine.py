@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_provider_toggl.core.databases import faults
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError
 from airflow_provider_toggl.core.load.engines.contract import Engine
 from airflow_provider_toggl.core.load.engines.dialect import quote
@@ -27,6 +28,7 @@ STATE_SECONDS = 2.0
 """Seconds for which the state that was read or committed last counts as current; a commit checks it in any case."""
 
 _KEY_OF_COLUMN = re.compile(r" primary key\b(?! \()")
+_UNKNOWN_NAMES = (duckdb.CatalogException, duckdb.BinderException, duckdb.ParserException)
 _ROWS, _BEFORE = "toggl_rows", "toggl_before"
 
 
@@ -144,13 +146,16 @@ class TableStoreEngine(Engine):
 
     def translate(self, error: BaseException) -> WarehouseError | None:
         """Return an error of the store's client library, or of DuckDB, as one of this package."""
-        if isinstance(error, duckdb.Error):
-            return WarehouseError(
-                f"{self.where}: a statement failed in the in-memory DuckDB that computes loads "
-                f"({type(error).__name__}). Only this package's own statements can run in its transactions; run yours "
-                "with the engine's own hook."
+        if not isinstance(error, duckdb.Error):
+            return self.store.translate(error)
+        fault = faults.find_by_text(faults.DUCKDB, str(error))
+        advice = faults.ADVICE.get(fault, "")
+        if isinstance(error, _UNKNOWN_NAMES):
+            advice = (
+                "Only this package's own statements can run in its transactions; run yours with the engine's own hook."
             )
-        return self.store.translate(error)
+        words = f"{self.where}: the in-memory DuckDB that computes loads failed: {faults.first_line(error)}"
+        return WarehouseError(f"{words} {advice}".rstrip(), fault=fault)
 
     # Statements
 

@@ -12,7 +12,7 @@ from support.file_store import FileStore, arrow_schema
 from support.toggl_rows import NOON, at, entries, tags
 from support.warehouses import rows
 
-from airflow_provider_toggl.core.errors import WarehouseError, WarehouseLocked
+from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError, WarehouseLocked
 from airflow_provider_toggl.core.load.engines.table_store.contract import CommitConflict, StoredState, TableChange
 from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine
 from airflow_provider_toggl.core.load.engines.table_store.tables import STORED_TABLES, StoredTable
@@ -117,6 +117,19 @@ def test_what_another_process_committed_is_merged_with(target: Warehouse, store:
     # The first one still has the state from before.
     assert target.load([entries(2, 3, seconds=1)]).inserted == 1
     assert rows(target, 'select count(*) from "time_entries"') == [(3,)]
+
+
+def test_too_little_memory_is_named_as_such(target: Warehouse) -> None:
+    def fill() -> None:
+        with target.transaction() as session:
+            session.run("set memory_limit = '10MB'")
+            session.run("set max_temp_directory_size = '0KB'")
+            session.run("create table t as select repeat(md5(i::varchar), 9) as x from range(300_000) s(i)")
+
+    with pytest.raises(WarehouseError, match="in-memory DuckDB that computes loads failed: Out of Memory") as error:
+        fill()
+    assert error.value.fault is DatabaseFault.OUT_OF_MEMORY
+    assert "own statements" not in str(error.value)
 
 
 def test_statements_of_others_are_refused(target: Warehouse) -> None:
