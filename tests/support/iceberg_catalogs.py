@@ -21,6 +21,9 @@ from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 CALLS = ("load_table", "commit_table", "table_exists", "create_table", "create_namespace_if_not_exists")
 
+STAGE, ROOT, PUBLISH = 1, 2, 3
+"""The commits of a load of time entries, in order."""
+
 
 class Killed(BaseException):
     """Ends work as the end of its process does."""
@@ -80,6 +83,21 @@ def watched(folder: Path, **options: Any) -> tuple[WatchedCatalog, IcebergStore,
     catalog = WatchedCatalog(load_catalog("tests", **properties_of(folder)))
     store = IcebergStore(lambda: catalog, "toggl", f"Iceberg {folder}")  # type: ignore[arg-type,return-value]
     return catalog, store, Warehouse(TableStoreEngine(store, **{"lock_timeout": 5, **options}))
+
+
+def progress(page: int) -> Progress:
+    return Progress("time_entries", "7", at(page), str(page), 1, NOON)
+
+
+def cursor(target: Warehouse) -> str | None:
+    found = target.find_state("time_entries", "7")
+    return found.cursor if found else None
+
+
+def current_files(store: IcebergStore, table: str = "time_entries") -> set[str]:
+    """Return the data files that other engines see."""
+    files = store.load_table(table, again=True).inspect.files()
+    return set(files["file_path"].to_pylist())
 
 
 def measure_load(rows: int) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
+import subprocess
+from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
@@ -525,6 +528,32 @@ def test_killed_at_any_moment_rows_and_progress_agree(place: WarehouseLocation) 
         assert int(state.cursor) >= after_page
         assert target.counts()["time_entries"] == 100 * (int(state.cursor) + 1)
         assert state.requests_spent == int(state.cursor) + 1
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_killed_twenty_times_at_random_moments_rows_and_progress_agree(place: WarehouseLocation) -> None:
+    chance, size, loaded = random.Random(7), 20, 0
+    for turn in range(20):
+        first = 10_000 * turn
+        with loading(place, first=first, pages=500, size=size) as process:
+            assert process.stdout is not None
+            if turn % 2:
+                process.stdout.readline()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(chance.uniform(0, 3))
+            process.kill()
+            process.wait()
+        # In one statement: a server may end a commit that has begun after its client was killed.
+        progress = f"""select max("cursor") from "sync_state" where "scope" = '{process.pid}'"""
+        found = f'select ({progress}), count(*), count(distinct "id") from "time_entries" where "id" between ? and ?'
+        with place.open() as target:
+            ((cursor, *counts),) = rows(target, found, [first, first + 9_999])
+        pages = 0 if cursor is None else int(cursor) + 1
+        assert counts == [size * pages] * 2
+        loaded += size * pages
+    with place.open() as target:
+        assert target.counts()["time_entries"] == loaded > 0
 
 
 def test_a_warehouse_that_was_closed_opens_again(target: Warehouse, clock: FakeClock) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -18,7 +17,7 @@ pytest.importorskip("google.cloud.bigquery")
 from support.entry_histories import draw_history
 from support.servers.bigquery import BigQueryServer, build_store, connect, measure_load
 from support.toggl_rows import NOON, WORKSPACE, decode, entries, report_row, tags
-from support.warehouses import WarehouseLocation, loading, rows
+from support.warehouses import rows
 
 from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError
 from airflow_provider_toggl.core.load.engines.bigquery import statements
@@ -247,32 +246,6 @@ def _plain(name: str, value: Any) -> Any:
 
 
 # -- sudden ends ------------------------------------------------------------------------------------------------------
-
-
-def test_killed_twenty_times_at_random_moments_the_rows_are_the_truth(bigquery: BigQueryServer, dataset: str) -> None:
-    place = WarehouseLocation("bigquery", str(bigquery.port), dataset)
-    with place.open() as target:
-        target.prepare()
-    draw, loaded = random.Random(), dict[str, int]()
-    for turn in range(20):
-        first = 1_000 * turn
-        with loading(place, first=first, pages=10, size=20) as process:
-            wait_for_a_page(process.stdout.readline)
-            time.sleep(draw.uniform(0, 2))
-            process.kill()
-            process.wait()
-        with place.open() as target:
-            state = target.find_state("time_entries", str(process.pid))
-            assert state is not None
-            loaded[str(first)] = 20 * (int(state.cursor) + 1)
-            between = 'select count(*) from "time_entries" where "id" between ? and ?'
-            assert rows(target, between, [first, first + 999]) == [(loaded[str(first)],)]
-    with place.open() as target:
-        assert target.counts()["time_entries"] == sum(loaded.values())
-        for turn in range(20):
-            first = 1_000 * turn
-            target.load([entries(*range(first, first + 200), seconds=99)])
-        assert target.counts()["time_entries"] == 20 * 200
 
 
 def wait_for_a_page(read: Callable[[], str]) -> None:

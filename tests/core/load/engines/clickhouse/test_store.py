@@ -133,24 +133,6 @@ def test_a_state_older_than_the_server_remembers_commits_for_is_a_conflict(place
 # -- kills ------------------------------------------------------------------------------------------------------------
 
 
-def test_killed_twenty_times_rows_and_progress_agree(place: WarehouseLocation) -> None:
-    for turn in range(20):
-        first = turn * 1_000
-        with loading(place, first=first, pages=1_000, size=5) as process:
-            assert process.stdout is not None
-            stop = random.randint(0, 3)
-            for line in process.stdout:
-                if int(line) >= stop:
-                    break
-            process.kill()
-            process.wait()
-        with place.open() as target:
-            state = target.find_state("time_entries", str(process.pid))
-            assert state is not None
-            ids = [id_ for (id_,) in rows(target, f"select id from time_entries where id >= {first} order by id")]
-            assert ids == list(range(first, first + 5 * (int(state.cursor) + 1)))
-
-
 def test_a_server_that_is_killed_in_the_middle_of_a_load_has_all_of_it_or_nothing() -> None:
     with running_clickhouse() as server:
         place = WarehouseLocation("clickhouse", str(server.port))

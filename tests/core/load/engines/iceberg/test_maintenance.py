@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.servers.moto import MotoServer
-from support.toggl_rows import NOON, at, entries
+from support.toggl_rows import entries
 from support.warehouses import WarehouseLocation, rows
 
 pytest.importorskip("pyiceberg")
 
-from support.iceberg_catalogs import WatchedCatalog, watched
+from support.iceberg_catalogs import progress, watched
 
 from airflow_provider_toggl.core.errors import WarehouseError
 from airflow_provider_toggl.core.load.engines.iceberg import maintenance
 from airflow_provider_toggl.core.load.engines.iceberg.maintenance import MaintenanceSummary, maintain
 from airflow_provider_toggl.core.load.engines.iceberg.schemas import FACTS_TABLE
 from airflow_provider_toggl.core.load.engines.iceberg.store import IcebergStore
-from airflow_provider_toggl.core.load.values import Progress
-from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 COUNT = 'select count(*), count(distinct "id") from "time_entries"'
 FACTS = ", ".join(f'"{column.name}"' for column in FACTS_TABLE.columns)
 LATER = datetime.now(timezone.utc) + timedelta(hours=1)
-
-
-def progress(page: int) -> Progress:
-    return Progress("time_entries", "7", at(page), str(page), 1, NOON)
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[tuple[WatchedCatalog, IcebergStore, Warehouse]]:
-    catalog, store, target = watched(tmp_path)
-    with target:
-        for page in range(5):
-            target.load([entries(*range(page * 20, page * 20 + 20))], progress(page))
-        yield catalog, store, target
 
 
 def maintain_all(store: IcebergStore, **options: Any) -> MaintenanceSummary:
@@ -48,8 +32,8 @@ def maintain_all(store: IcebergStore, **options: Any) -> MaintenanceSummary:
     return maintain(store, LATER, keep_snapshots=timedelta(0), keep_orphans=timedelta(0), **options)
 
 
-def test_small_files_become_one_and_the_rows_stay(opened: Any) -> None:
-    _, store, target = opened
+def test_small_files_become_one_and_the_rows_stay(opened_with_pages: Any) -> None:
+    _, store, target = opened_with_pages
     summary = maintain_all(store)
     assert (summary.rewritten_files, summary.written_files) == (5, 1)
     table = store.load_table("time_entries", again=True)
@@ -59,15 +43,15 @@ def test_small_files_become_one_and_the_rows_stay(opened: Any) -> None:
     assert rows(target, COUNT) == [(100, 100)]
 
 
-def test_a_second_maintenance_finds_nothing_to_do(opened: Any) -> None:
-    _, store, _ = opened
+def test_a_second_maintenance_finds_nothing_to_do(opened_with_pages: Any) -> None:
+    _, store, _ = opened_with_pages
     maintain_all(store)
     maintain_all(store)
     assert maintain_all(store).as_dict() == MaintenanceSummary().as_dict()
 
 
-def test_files_of_a_load_that_failed_are_counted_and_then_deleted(opened: Any) -> None:
-    catalog, store, target = opened
+def test_files_of_a_load_that_failed_are_counted_and_then_deleted(opened_with_pages: Any) -> None:
+    catalog, store, target = opened_with_pages
     maintain_all(store)
     maintain_all(store)
     catalog.fail_at(1, OSError("the catalog is down"))
@@ -83,16 +67,18 @@ def test_files_of_a_load_that_failed_are_counted_and_then_deleted(opened: Any) -
     assert rows(target, COUNT) == [(100, 100)]
 
 
-def test_files_that_are_younger_than_a_load_can_take_stay(opened: Any) -> None:
-    _, store, target = opened
+def test_files_that_are_younger_than_a_load_can_take_stay(opened_with_pages: Any) -> None:
+    _, store, target = opened_with_pages
     summary = maintain(store, datetime.now(timezone.utc), keep_snapshots=timedelta(0), keep_orphans=timedelta(hours=1))
     assert summary.orphan_files == 0
     assert summary.expired_snapshots > 0
     assert rows(target, COUNT) == [(100, 100)]
 
 
-def test_loads_go_on_during_a_maintenance(opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, store, target = opened
+def test_loads_go_on_during_a_maintenance(
+    opened_with_pages: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, store, target = opened_with_pages
     _, _, other = watched(tmp_path)
     with other:
         write, stopped = maintenance.write_files, []

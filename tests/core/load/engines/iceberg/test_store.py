@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,48 +12,30 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from support.servers.moto import MotoServer, running_moto
-from support.toggl_rows import NOON, at, entries
-from support.warehouses import WarehouseLocation, loading, rows
+from support.toggl_rows import entries
+from support.warehouses import WarehouseLocation, rows
 
 pytest.importorskip("pyiceberg")
 
-from support.iceberg_catalogs import Killed, WatchedCatalog, measure_load, watched
+from support.iceberg_catalogs import (
+    PUBLISH,
+    ROOT,
+    STAGE,
+    Killed,
+    current_files,
+    cursor,
+    measure_load,
+    progress,
+    watched,
+)
 from support.servers.iceberg_rest import RestCatalog, running_rest_catalog
 
 from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError
 from airflow_provider_toggl.core.load.engines.iceberg import store as store_module
-from airflow_provider_toggl.core.load.engines.iceberg.store import IcebergStore
 from airflow_provider_toggl.core.load.engines.table_store.contract import CommitConflict
 from airflow_provider_toggl.core.load.engines.table_store.tables import ROW_TABLES
-from airflow_provider_toggl.core.load.values import Progress
-from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 COUNT = 'select count(*), count(distinct "id"), sum("duration") from "time_entries"'
-STAGE, ROOT, PUBLISH = 1, 2, 3
-"""The commits of a load of time entries, in order."""
-
-
-def progress(page: int) -> Progress:
-    return Progress("time_entries", "7", at(page), str(page), 1, NOON)
-
-
-def cursor(target: Warehouse) -> str | None:
-    found = target.find_state("time_entries", "7")
-    return found.cursor if found else None
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[tuple[WatchedCatalog, IcebergStore, Warehouse]]:
-    catalog, store, target = watched(tmp_path)
-    with target:
-        target.load([entries(*range(1, 101))], progress(1))
-        yield catalog, store, target
-
-
-def current_files(store: IcebergStore, table: str = "time_entries") -> set[str]:
-    """Return the data files that other engines see."""
-    files = store.load_table(table, again=True).inspect.files()
-    return set(files["file_path"].to_pylist())
 
 
 # A load that ends at any moment
@@ -92,30 +73,6 @@ def test_a_load_is_stored_although_its_snapshot_cannot_become_current(
     assert store.load_table("time_entries", again=True).scan().to_arrow().num_rows == 100
     target.load([entries(102)], progress(3))
     assert store.load_table("time_entries", again=True).scan().to_arrow().num_rows == 102
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(900)
-def test_twenty_kills_at_random_moments_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    place, chance, first = WarehouseLocation("iceberg", str(tmp_path / "w")), random.Random(29), 0
-    for _ in range(20):
-        with loading(place, first=first * 20, pages=10_000, size=20) as process:
-            assert process.stdout is not None
-            for _ in range(chance.randint(1, 4)):
-                process.stdout.readline()
-            with pytest.raises(Exception, match="timed out"):
-                process.wait(chance.random() * 0.4)
-            process.kill()
-        with place.open() as target:
-            cursors = rows(target, 'select max(cast("cursor" as integer)) + 1, max("scope") from "sync_state"')
-            ((count, keys, last),) = rows(
-                target, 'select count(*), count(distinct "id"), max("id") from "time_entries"'
-            )
-            ((pages,),) = rows(target, 'select sum("requests_spent") from "sync_state"')
-        assert cursors
-        assert count == keys == pages * 20, (count, keys, pages)
-        assert last == count - 1
-        first = int(pages)
 
 
 # Several writers

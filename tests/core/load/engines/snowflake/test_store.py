@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import random
 import signal
 import time
 from collections.abc import Iterator
@@ -285,33 +284,6 @@ def test_the_package_s_own_queries_run(target: Warehouse) -> None:
     progress = target.query(collect._FIND_PROGRESS)
     assert progress["stream"].to_pylist() == ["tags", "time_entries"]
     assert (redrive_rejected(target).tried, target.counts()["time_entries"]) == (1, 3)
-
-
-@pytest.mark.timeout(900)
-def test_twenty_processes_that_are_killed_at_random_moments_leave_the_truth(
-    server: SnowflakeServer, schema: str
-) -> None:
-    chance, place = random.Random(5), WarehouseLocation("snowflake", str(server.port), schema)
-    seen: list[int] = []
-    for number in range(20):
-        with loading(place, first=number * 10_000, pages=1000, size=50) as process:
-            assert process.stdout is not None
-            if number % 2 == 0:
-                process.stdout.readline()
-            time.sleep(chance.uniform(0.0, 6.0))
-            process.kill()
-            process.wait()
-        begin = number * 10_000
-        # In one statement: the server ends a script that has begun, also after its client was killed.
-        progress = f"""select max("cursor") from "sync_state" where "scope" = '{process.pid}'"""
-        found = f"select ({progress}), count(*), count(distinct id) from time_entries where id between {begin} and ?"
-        with place.open() as target:
-            ((cursor, *counts),) = rows(target, found, [begin + 9_999])
-        loaded = 50 * (int(cursor) + 1) if cursor is not None else 0
-        assert counts == [loaded, loaded]
-        seen.append(loaded)
-    with place.open() as target:
-        assert target.counts()["time_entries"] >= sum(seen) > 0
 
 
 def test_a_commit_that_lost_the_race_is_repeated(server: SnowflakeServer, schema: str, target: Warehouse) -> None:
