@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import pytest
 import requests
 from support.airflow_home import AirflowHome, connect_sandbox
 from support.repository import ROOT
+from support.servers.bigquery import PROJECT, BigQueryServer
+from support.servers.clickhouse import PASSWORD, USER, ClickhouseServer
 from support.servers.moto import MotoServer
+from support.servers.snowflake import DATABASE, SnowflakeServer
 from support.truth import differences
 from support.webhook_events import received_event, webhook_body
 
@@ -36,11 +40,53 @@ def iceberg_in_s3(folder: Path, moto: MotoServer) -> dict[str, Any]:
     return fields | {"extra": fields["extra"] | moto.properties("integration")}
 
 
+def snowflake_emulator(
+    _: Path, snowflake: SnowflakeServer, airflow: AirflowHome, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    pytest.importorskip("airflow.providers.snowflake")
+    from snowflake import connector
+
+    # The provider has no field for it, and the emulator has no certificate. Airflow runs this file in each process.
+    (airflow.path / "config" / "airflow_local_settings.py").write_text(WITHOUT_TLS)
+    monkeypatch.setattr(connector, "connect", partial(connector.connect, protocol="http"))
+    extra = {"account": "emulator", "database": DATABASE, "host": "127.0.0.1", "port": snowflake.port}
+    return {"conn_type": "snowflake", "login": "toggl", "password": "secret", "extra": extra}
+
+
+def bigquery_emulator(
+    _: Path, bigquery: BigQueryServer, airflow: AirflowHome, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    pytest.importorskip("airflow.providers.google")
+    airflow.env["BIGQUERY_EMULATOR_HOST"] = f"http://127.0.0.1:{bigquery.port}"
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", airflow.env["BIGQUERY_EMULATOR_HOST"])
+    return {"conn_type": "gcpbigquery", "extra": {"project": PROJECT, "is_anonymous": True}}
+
+
+def clickhouse_library(_: Path, clickhouse: ClickhouseServer) -> dict[str, Any]:
+    pytest.importorskip("airflow.providers.clickhousedb")
+    return {
+        "conn_type": "clickhouse",
+        "host": "127.0.0.1",
+        "port": clickhouse.port,
+        "login": USER,
+        "password": PASSWORD,
+        "schema": "default",
+    }
+
+
+WITHOUT_TLS = """
+from functools import partial
+import snowflake.connector as connector
+connector.connect = partial(connector.connect, protocol="http")
+"""
 CLOUDS = (pytest.mark.soak, pytest.mark.clouds)
 # Each returns the fields of a connection to an empty warehouse, or skips. Further parameters are fixtures.
 WAREHOUSES = [
     pytest.param(iceberg_on_disk, id="iceberg"),
     pytest.param(iceberg_in_s3, id="iceberg in s3", marks=CLOUDS),
+    pytest.param(snowflake_emulator, id="snowflake", marks=(*CLOUDS, pytest.mark.xdist_group("snowflake"))),
+    pytest.param(bigquery_emulator, id="bigquery", marks=(*CLOUDS, pytest.mark.xdist_group("bigquery"))),
+    pytest.param(clickhouse_library, id="clickhouse", marks=(*CLOUDS, pytest.mark.xdist_group("clickhouse"))),
 ]
 
 

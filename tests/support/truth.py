@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -101,7 +102,7 @@ def _entry_differences(wanted: dict[str, Any], found: dict[str, Any], gone_tags:
     }
     actual = {field: found[field] for field in _ENTRY_FIELDS} | {
         "description": found["description"] or None,
-        "tag_ids": set(found["tag_ids"] or []) - gone_tags,
+        "tag_ids": set(_list(found["tag_ids"])) - gone_tags,
         "start": _text(found["start"]),
         "stop": _text(found["stop"]),
         "duration": found["duration"],
@@ -111,6 +112,11 @@ def _entry_differences(wanted: dict[str, Any], found: dict[str, Any], gone_tags:
         for field, value in expected.items()
         if actual[field] != value
     ]
+
+
+def _list(value: Any) -> list[int]:
+    """Return a list, which some engines have as JSON text."""
+    return json.loads(value) if isinstance(value, str) else value or []
 
 
 def _text(moment: datetime | None) -> str | None:
