@@ -108,6 +108,13 @@ def _rewrite_small(store: IcebergStore, stored: StoredTable, summary: Maintenanc
         summary.rewritten_files += len(removed)
         summary.written_files += len(added)
         return
+    if done:
+        log.warning(
+            "The small files of table %s were not replaced: loads committed first, %d times. The next maintenance tries "
+            "again; run it while fewer tasks load.",
+            stored.name,
+            TRIES,
+        )
 
 
 def _group_small(files: Sequence[LiveFile]) -> Iterator[list[LiveFile]]:

@@ -21,6 +21,7 @@ from airflow_provider_toggl.core.load.engines.iceberg import maintenance
 from airflow_provider_toggl.core.load.engines.iceberg.maintenance import MaintenanceSummary, maintain
 from airflow_provider_toggl.core.load.engines.iceberg.schemas import FACTS_TABLE
 from airflow_provider_toggl.core.load.engines.iceberg.store import IcebergStore
+from airflow_provider_toggl.core.load.engines.table_store.contract import CommitConflict
 
 COUNT = 'select count(*), count(distinct "id") from "time_entries"'
 FACTS = ", ".join(f'"{column.name}"' for column in FACTS_TABLE.columns)
@@ -114,3 +115,16 @@ def test_files_in_s3_are_rewritten_and_deleted(moto: MotoServer, tmp_path: Path)
         target.load([entries(50, seconds=9)], progress(9))
         assert rows(target, COUNT) == [(60, 60)]
         assert store.load_table("time_entries", again=True).scan().to_arrow().num_rows == 60
+
+
+def test_files_that_could_not_be_replaced_are_named(
+    opened_with_pages: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, store, _ = opened_with_pages
+
+    def overtaken(*_: Any) -> None:
+        raise CommitConflict("elsewhere")
+
+    monkeypatch.setattr(store, "replace_files", overtaken)
+    assert maintain_all(store).rewritten_files == 0
+    assert "The small files of table time_entries were not replaced: loads committed first, 10 times." in caplog.text
