@@ -75,10 +75,11 @@ def open_warehouse(
 ) -> Warehouse:
     """Return the warehouse behind an Airflow connection; its tables are created if they are missing.
 
-    :param conn_id: a connection of type ``duckdb`` (host: the file), ``postgres``, or any that has a ``DbApiHook``,
-        such as ``sqlite`` or ``mysql``. ``duckdb_default`` may be missing: then the file is ``[toggl] warehouse_path``,
-        below Airflow's home.
-    :param schema: the schema of the tables; a database in MySQL.
+    :param conn_id: a connection of type ``duckdb`` (host: the file), ``postgres``, ``iceberg``, ``snowflake``,
+        ``gcpbigquery``, ``clickhouse``, or any that has a ``DbApiHook``, such as ``sqlite`` or ``mysql``.
+        ``duckdb_default`` may be missing: then the file is ``[toggl] warehouse_path``, below Airflow's home.
+    :param schema: the schema of the tables; a database in MySQL and ClickHouse, a dataset in BigQuery, a namespace in
+        Iceberg.
     :param facts_timezone: IANA name of the zone of local dates in ``time_entry_facts``; None leaves it as it is, which
         is UTC at first.
     :param keep_history: whether versions of time entries are kept from now on, by every load; None leaves it as it is.
@@ -235,7 +236,8 @@ def _hook_of(connection: Connection) -> Any:
     from airflow.providers.common.sql.hooks.sql import DbApiHook  # noqa: PLC0415 - see above
 
     name, type_ = connection.conn_id, connection.conn_type
-    wanted = "a SQL database: duckdb, postgres, sqlite, mysql, or a type whose hook is a DbApiHook"
+    known = ", ".join(("duckdb", "postgres", *_EXTRAS, *_TABLE_STORES))
+    wanted = f"one of: {known}; or a type whose hook is a DbApiHook"
     if not type_:
         raise build_wrong_type_error(connection, "warehouse_conn_id", wanted)
     try:
@@ -248,11 +250,7 @@ def _hook_of(connection: Connection) -> Any:
             else f"apache-airflow-providers-{type_.replace('_', '-')}"
         )
         reason = "" if isinstance(error, AttributeError) else f" ({error})"
-        support = (
-            ""
-            if type_ in _EXTRAS
-            else (" Loading is tested with DuckDB, PostgreSQL, SQLite, MySQL and MariaDB, and not with this type.")
-        )
+        support = "" if type_ in _EXTRAS else f" Loading is tested with types {known}, and not with this one."
         raise ConfigurationError(
             f"Connection {name!r} is of type {type_!r}, and no hook for it is installed{reason}: install the provider "
             f"of that type, which may be {package}.{support}"

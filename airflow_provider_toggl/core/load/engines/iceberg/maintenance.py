@@ -110,8 +110,8 @@ def _rewrite_small(store: IcebergStore, stored: StoredTable, summary: Maintenanc
         return
     if done:
         log.warning(
-            "The small files of table %s were not replaced: loads committed first, %d times. The next maintenance tries "
-            "again; run it while fewer tasks load.",
+            "The small files of table %s were not replaced: loads committed first, %d times. "
+            "The next maintenance tries again; run it while fewer tasks load.",
             stored.name,
             TRIES,
         )
