@@ -250,7 +250,7 @@ def _hook_of(connection: Connection) -> Any:
             else f"apache-airflow-providers-{type_.replace('_', '-')}"
         )
         reason = "" if isinstance(error, AttributeError) else f" ({error})"
-        support = "" if type_ in _EXTRAS else f" Loading is tested with types {known}, and not with this one."
+        support = "" if type_ in _EXTRAS else f" Loading is tested with {known}, and not with this type."
         raise ConfigurationError(
             f"Connection {name!r} is of type {type_!r}, and no hook for it is installed{reason}: install the provider "
             f"of that type, which may be {package}.{support}"
