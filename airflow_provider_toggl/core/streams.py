@@ -1,11 +1,11 @@
-"""The streams that can be pulled, with their endpoints and how each reports changes."""
+"""The streams that can be pulled: endpoint, how each reports changes, key, and what it needs of plan and token."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.errors import AccessDenied, ApiError, ConfigurationError, PlanLacksFeature
 
 Listing = Literal["report", "paged", "since", "whole"]
 
@@ -22,6 +22,9 @@ class Stream:
     :param per_page: rows per page, 0 if the endpoint has no pages.
     :param entity: the name of its records in webhooks, None if webhooks do not report them. ``workspace_user`` is a
         user as a member of the workspace.
+    :param needs: what the stream needs beyond access to the workspace, for people; empty for a stream that every plan
+        and member has. Where Toggl refuses such a stream, it is skipped.
+    :param money: columns that are null where the plan has no rates, or the token's owner may not see them.
     """
 
     name: str
@@ -30,6 +33,8 @@ class Stream:
     params: tuple[tuple[str, str], ...] = ()
     per_page: int = 0
     entity: str | None = None
+    needs: str = ""
+    money: tuple[str, ...] = ()
 
 
 # Sources of paths and parameters: Toggl's v9 and Reports v3 documentation, engineering.toggl.com/docs.
@@ -52,6 +57,16 @@ STREAMS: dict[str, Stream] = {
         Stream("users", "/api/v9/workspaces/{workspace_id}/users", "whole", entity="workspace_user"),
         Stream("project_users", "/api/v9/workspaces/{workspace_id}/project_users", "whole", entity="project_user"),
         Stream("groups", "/api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups", "whole"),
+        # Its events fill users: they come one user at a time, and time entries refer to users. The list has the money.
+        Stream(
+            "workspace_users",
+            "/api/v9/workspaces/{workspace_id}/workspace_users",
+            "whole",
+            # Without it, members who came through a group are missing.
+            (("includeIndirect", "true"),),
+            needs="a token whose owner may see the workspace's members",
+            money=("rate", "labor_cost"),
+        ),
     )
 }
 
@@ -68,6 +83,19 @@ def get_stream(name: str) -> Stream:
         return STREAMS[name]
     except KeyError:
         raise ConfigurationError(f"There is no stream {name[:80]!r}. Streams: {', '.join(STREAMS)}.") from None
+
+
+def why_skipped(stream: Stream, error: ApiError) -> str | None:
+    """Return why a refused stream is left out of the load; None if the refusal is an error.
+
+    Toggl answers 402 where the plan lacks a feature, and 403 where the token's owner may not see something. Time
+    entries are part of every plan.
+    """
+    if isinstance(error, PlanLacksFeature) and stream.listing != "report":
+        return f"{stream.name} is not part of the workspace's plan. {error}"
+    if isinstance(error, AccessDenied) and stream.needs:
+        return f"{stream.name} needs {stream.needs}. {error}"
+    return None
 
 
 def check_days(stream: str, since: object, until: object, *, incremental: bool) -> None:

@@ -171,8 +171,7 @@ class TogglHook(BaseHook):
     ) -> Iterator[list[dict[str, Any]]]:
         """Yield the pages of a stream as Toggl returns them. Each page is requested when it is needed.
 
-        :param stream: ``time_entries``, ``projects``, ``clients``, ``tags``, ``tasks``, ``users``, ``project_users``
-            or ``groups``.
+        :param stream: one of ``core.streams.STREAMS``.
         :param since: first day of time entries, in the token owner's zone; 30 days ago by default.
         :param until: last day of time entries; tomorrow by default.
         :param page_size: time entries per page.
@@ -213,6 +212,10 @@ class TogglHook(BaseHook):
     def groups(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
         """Yield pages of user groups."""
         return self.pages("groups", **more)
+
+    def workspace_users(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of the workspace's members, with roles, rates, labor costs and working hours."""
+        return self.pages("workspace_users", **more)
 
     def get_df(
         self,

@@ -441,6 +441,19 @@ class Mutator:
         world.mark_deleted(user, world.owner)
         return {"ids": [user.id]}
 
+    def change_terms(self) -> Mutation:
+        """Change rate, labor cost and working hours of a user, each to a value or to none."""
+        user, now, rng = self.active_user(), self.world.now(), self.rng
+        fields = {
+            "rate_cents": rng.choice((None, 100 * rng.randrange(60, 180))),
+            "rate_changed_at": now,
+            "labor_cost_cents": rng.choice((None, 50 * rng.randrange(50, 160))),
+            "labor_cost_changed_at": now,
+            "working_hours_in_minutes": rng.choice((None, 240, 480)),
+        }
+        self.world.change(user, fields, self.world.owner)
+        return {"ids": [user.id]}
+
     def _recent(self) -> int:
         return self.unix_now() - 1 - int(self.rng.random() * 14 * DAY)
 
@@ -481,4 +494,5 @@ KINDS = {
     "create_over_midnight": (2, "time_entries", Mutator.create_over_midnight),
     "create_over_clock_change": (1, "time_entries", Mutator.create_over_clock_change),
     "remove_user": (0.2, "users", Mutator.remove_user),
+    "change_terms": (1, "users", Mutator.change_terms),
 }

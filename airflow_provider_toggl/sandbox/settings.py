@@ -119,6 +119,8 @@ class Settings:
     #: `/workspaces/{id}/users` has those who left, unmarked, unless `exclude_deleted`. Source: documented by that
     #: parameter.
     users_list_deleted: bool = True
+    #: Lists have the labor costs of users on premium plans; false: null, as for a token whose owner may not see them.
+    labor_costs_shown: bool = True
     #: Filters of reports by `billable` and duration are a 402 on the free plan. Source: documented as premium; status
     #: invented.
     report_paid_filters_refused: bool = True

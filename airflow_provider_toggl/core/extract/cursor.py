@@ -132,12 +132,14 @@ class ListCursor:
 
     :param read_at: when the last complete reading began, by this machine's clock.
     :param attempt: the attempt that read last.
+    :param skipped: why Toggl refused the list at the last run; empty if it did not.
     """
 
     version: int = 1
     open: OpenList | None = None
     read_at: datetime | None = None
     attempt: Attempt | None = None
+    skipped: str = ""
 
 
 _Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor)

@@ -62,6 +62,7 @@ class ListReader:
         self._clock = clock or SystemClock()
         self._watermark = watermark
         self._incomplete = ""
+        self._asked_from = session.spent
         self.cursor = cursor
 
     def pages(self) -> Iterator[Page]:
@@ -79,6 +80,26 @@ class ListReader:
             f"The list of {self._stream.name} does not end: {MAX_PAGES:,} pages were read and loaded."
         )
 
+    def skip(self, reason: str) -> Page:
+        """Return a page without rows that stores why the list was refused; the table stays as it is.
+
+        :param reason: what the plan or the token lacks.
+        """
+        is_new = self.cursor.skipped != reason
+        log.log(logging.WARNING if is_new else logging.INFO, "Skipped, and asked again at the next run: %s", reason)
+        self.cursor = replace(self.cursor, open=None, skipped=reason)
+        return Page(
+            stream=self._stream.name,
+            body=b"[]",
+            rows=0,
+            observed_at=utc(self._clock.now()),
+            watermark=self._watermark,
+            cursor=dump(self.cursor),
+            requests=self._session.spent - self._asked_from,
+            where="all",
+            share=1.0,
+        )
+
     def _is_done(self) -> bool:
         return self.cursor.read_at is not None and self.cursor.read_at >= self._options.run_started
 
@@ -94,7 +115,7 @@ class ListReader:
         return self._watermark
 
     def _next_page(self) -> Page:
-        spent = self._session.spent
+        self._asked_from = spent = self._session.spent
         opened = self.cursor.open or self._opened()
         asked = opened.mark if opened.is_checking else opened.since
         answer, rows, total, since = self._ask(self._path(), opened.page, asked)
@@ -107,7 +128,7 @@ class ListReader:
         if following is None:
             self._close(opened)
         else:
-            self.cursor = replace(self.cursor, open=following)
+            self.cursor = replace(self.cursor, open=following, skipped="")
         done = following is None
         return Page(
             stream=self._stream.name,
@@ -157,7 +178,7 @@ class ListReader:
     def _close(self, opened: OpenList) -> None:
         if opened.mark is not None:
             self._watermark = max(opened.mark - OVERLAP, self._watermark or opened.mark - OVERLAP)
-        self.cursor = replace(self.cursor, open=None, read_at=opened.opened_at)
+        self.cursor = replace(self.cursor, open=None, read_at=opened.opened_at, skipped="")
 
     def _path(self) -> str:
         workspace = self._options.workspace_id

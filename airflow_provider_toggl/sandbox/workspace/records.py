@@ -39,7 +39,10 @@ class Workspace:
 
 @dataclass
 class User:
-    """A user of the workspace; ``token`` is their API token, ``timezone`` an IANA name."""
+    """A user of the workspace; ``token`` is their API token, ``timezone`` an IANA name.
+
+    Money is per hour; ``working_hours_in_minutes`` is of a day.
+    """
 
     id: int
     workspace_user_id: int
@@ -52,6 +55,11 @@ class User:
     at: datetime
     inactive: bool = False
     deleted_at: datetime | None = None
+    rate_cents: int | None = None
+    rate_changed_at: datetime | None = None
+    labor_cost_cents: int | None = None
+    labor_cost_changed_at: datetime | None = None
+    working_hours_in_minutes: int | None = None
 
 
 @dataclass

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import date, datetime
+from operator import itemgetter
 from typing import Any
 
-from airflow_provider_toggl.sandbox.formats import micros_z
+from airflow_provider_toggl.sandbox.formats import micros_z, seconds_z, units
 from airflow_provider_toggl.sandbox.workspace.records import (
     Client,
     Group,
@@ -18,7 +19,7 @@ from airflow_provider_toggl.sandbox.workspace.records import (
     TimeEntry,
     User,
 )
-from airflow_provider_toggl.sandbox.workspace.world import World, amount_cents
+from airflow_provider_toggl.sandbox.workspace.world import World, amount_cents, live, seen_terms
 
 Row = dict[str, Any]
 
@@ -69,7 +70,42 @@ def _task(world: World, task: Task) -> Row:
 
 
 def _user(world: World, user: User) -> Row:
-    return _row(user, "token", "created_at", workspace_id=world.workspace.id)
+    return _row(user, "token", "created_at", *_TERMS, workspace_id=world.workspace.id)
+
+
+_TERMS = (
+    "rate_cents",
+    "rate_changed_at",
+    "labor_cost_cents",
+    "labor_cost_changed_at",
+    "working_hours_in_minutes",
+)
+
+
+def _workspace_user(world: World, user: User) -> Row:
+    seen = seen_terms(world, user)
+    return {
+        "id": user.workspace_user_id,
+        "workspace_id": world.workspace.id,
+        "user_id": user.id,
+        "name": user.fullname,
+        "email": user.email,
+        "role": "admin" if user.is_admin else "user",
+        "inactive": user.inactive,
+        "group_ids": sorted(group.id for group in live(world.groups.values()) if user.id in group.user_ids),
+        "rate": units(seen.rate_cents),
+        "rate_last_updated": _second(seen.rate_changed_at),
+        "labor_cost": units(seen.labor_cost_cents),
+        "labor_cost_last_updated": _second(seen.labor_cost_changed_at),
+        "working_hours_in_minutes": seen.working_hours_in_minutes,
+        "timezone": user.timezone,
+        "at": micros_z(user.at),
+        "deleted_at": None if user.deleted_at is None else micros_z(user.deleted_at),
+    }
+
+
+def _second(moment: datetime | None) -> str | None:
+    return None if moment is None else seconds_z(moment)
 
 
 def _project_user(world: World, member: ProjectUser) -> Row:
@@ -90,19 +126,25 @@ STREAMS: dict[str, Callable[[World, Any], Row]] = {
     "users": _user,
     "project_users": _project_user,
     "groups": _group,
+    "workspace_users": _workspace_user,
 }
+#: Streams whose records have another name in the world.
+SOURCES = {"workspace_users": "users"}
 
 
 def truth(world: World, stream: str) -> list[Row]:
     """Return all records of a stream as they are now, ordered by id; deleted ones have ``deleted_at``.
 
-    Times are RFC 3339 in UTC with ``Z``, money is in cents, ``duration`` in seconds (negative: running). Fields that
-    the plan lacks are None.
+    Rows of the first eight streams have the sandbox's own names, with money in cents; those of the others have the
+    columns of the tables.
+
+    Times are RFC 3339 in UTC with ``Z``, ``duration`` is in seconds (negative: running). Fields that the plan lacks are
+    None.
 
     :raises UnknownStream: there is no such stream.
     """
     if stream not in STREAMS:
         raise UnknownStream(f"No such stream: {stream}. Streams: {', '.join(STREAMS)}.")
     to_row = STREAMS[stream]
-    records: dict[int, Any] = getattr(world, stream)
-    return [to_row(world, records[id_]) for id_ in sorted(records)]
+    records: dict[int, Any] = getattr(world, SOURCES.get(stream, stream))
+    return sorted((to_row(world, record) for record in records.values()), key=itemgetter("id"))

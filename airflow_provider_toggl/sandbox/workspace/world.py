@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -137,6 +138,21 @@ def check_zone(name: str) -> str:
 def amount_cents(seconds: int, hourly_rate_cents: int) -> int:
     """Return the price of a duration in cents; half a cent is rounded up."""
     return (2 * seconds * hourly_rate_cents + 3600) // 7200
+
+
+def seen_terms(world: World, user: User) -> User:
+    """Return a user without the rates, costs and working hours that the plan or the token does not show.
+
+    Rates and working hours are on paid plans ("Paid feature" in the definitions); labor costs, on Premium (Toggl's
+    price list).
+    """
+    hidden: dict[str, None] = {}
+    plan = world.settings.plan
+    if plan == "free":
+        hidden |= dict.fromkeys(("rate_cents", "rate_changed_at", "working_hours_in_minutes"))
+    if plan in ("free", "starter") or not world.settings.labor_costs_shown:
+        hidden |= dict.fromkeys(("labor_cost_cents", "labor_cost_changed_at"))
+    return dataclasses.replace(user, **hidden)
 
 
 class World:

@@ -111,6 +111,7 @@ _REQUIRED = {
     "time_entries": ("start", "duration", "at"),
     "users": (),
     "project_users": ("project_id",),
+    "workspace_users": ("user_id",),
 }
 _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "groups": {"id": ("group_id", "id"), "user_ids": ("users",), "workspace_ids": ("workspaces",)},

@@ -147,6 +147,28 @@ TABLES: dict[str, TableSchema] = {
             ("labor_cost_last_updated", "timestamp"),
         ),
         _table("groups", ("name", "text"), ("user_ids", "bigint_list"), ("workspace_ids", "bigint_list")),
+        _table(
+            "workspace_users",
+            ("user_id", "bigint"),
+            ("name", "text"),
+            ("email", "text"),
+            ("role", "text"),
+            ("role_id", "bigint"),
+            ("active", "boolean"),
+            ("inactive", "boolean"),
+            ("is_direct", "boolean"),
+            ("workspace_admin", "boolean"),
+            ("organization_admin", "boolean"),
+            ("group_ids", "bigint_list"),
+            ("rate", "double"),
+            ("rate_last_updated", "timestamp"),
+            ("labor_cost", "double"),
+            ("labor_cost_last_updated", "timestamp"),
+            ("working_hours_in_minutes", "bigint"),
+            ("timezone", "text"),
+            ("view_edit_billable_rates", "boolean"),
+            ("view_edit_labor_costs", "boolean"),
+        ),
     )
 }
 

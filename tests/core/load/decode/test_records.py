@@ -34,6 +34,7 @@ MINIMAL = {
     "users": {"id": 1},
     "project_users": {"id": 1, "project_id": 2},
     "groups": {"group_id": 1, "name": "x"},
+    "workspace_users": {"id": 1, "user_id": 2},
 }
 
 
