@@ -1,4 +1,8 @@
-"""The streams that can be pulled: endpoint, how each reports changes, key, and what it needs of plan and token."""
+"""The streams that can be pulled: endpoint, how each reports changes, key, and what it needs of plan and token.
+
+Scope and quota follow from the path: ``/organizations/…`` is of the organization, everything else of the workspace, and
+all count against the organization's lane (``core.client.limits.quota.lane_of``).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import Literal
 from airflow_provider_toggl.core.errors import AccessDenied, ApiError, ConfigurationError, PlanLacksFeature
 
 Listing = Literal["report", "paged", "since", "whole"]
+Form = Literal["list", "object", "texts", "envelopes"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,11 @@ class Stream:
         user as a member of the workspace.
     :param needs: what the stream needs beyond access to the workspace, for people; empty for a stream that every plan
         and member has. Where Toggl refuses such a stream, it is skipped.
+    :param form: what an answer is. ``list``: objects, perhaps below ``data`` of an envelope. ``object``: one object.
+        ``texts``: texts, which fill the last column of ``key``. ``envelopes``: an envelope, perhaps in a list, as the
+        definition has it.
+    :param key: the columns whose values make up a record; ``id`` is a hash of them. Empty for records with an ``id``.
+    :param secrets: keys that are removed from each object as soon as it is read.
     :param money: columns that are null where the plan has no rates, or the token's owner may not see them.
     """
 
@@ -34,7 +44,13 @@ class Stream:
     per_page: int = 0
     entity: str | None = None
     needs: str = ""
+    form: Form = "list"
+    key: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
     money: tuple[str, ...] = ()
+
+
+_APPROVALS = "a plan with approvals (Premium) and a token whose owner may see them"
 
 
 # Sources of paths and parameters: Toggl's v9 and Reports v3 documentation, engineering.toggl.com/docs.
@@ -65,7 +81,76 @@ STREAMS: dict[str, Stream] = {
             # Without it, members who came through a group are missing.
             (("includeIndirect", "true"),),
             needs="a token whose owner may see the workspace's members",
+            secrets=("invitation_code", "invite_url"),
             money=("rate", "labor_cost"),
+        ),
+        Stream(
+            "timesheet_setups",
+            "/api/v9/workspaces/{workspace_id}/timesheet_setups",
+            "whole",
+            needs=_APPROVALS,
+            form="envelopes",
+        ),
+        # 1000 is the documented maximum. The list has no ids; a timesheet is one setup's period.
+        Stream(
+            "timesheets",
+            "/api/v9/workspaces/{workspace_id}/timesheets",
+            "paged",
+            per_page=1000,
+            needs=_APPROVALS,
+            form="envelopes",
+            key=("timesheet_setup_id", "start_date"),
+        ),
+        Stream(
+            "organization_users",
+            "/api/v9/organizations/{organization_id}/users",
+            "paged",
+            per_page=200,
+            needs="the token of an administrator of the organization",
+        ),
+        Stream(
+            "currencies",
+            "/api/v9/workspaces/{workspace_id}/currencies",
+            "whole",
+            needs="a token whose owner may see the workspace's currencies",
+            form="texts",
+            key=("workspace_id", "iso_code"),
+        ),
+        Stream(
+            "project_groups",
+            "/api/v9/workspaces/{workspace_id}/project_groups",
+            "whole",
+            needs="a token whose owner may see the groups of projects",
+        ),
+        Stream(
+            "invoices",
+            "/api/v9/workspaces/{workspace_id}/invoices",
+            "paged",
+            per_page=50,
+            needs="a plan with invoices and a token whose owner may see them",
+        ),
+        Stream(
+            "expenses",
+            "/api/v9/workspaces/{workspace_id}/expenses",
+            "whole",
+            needs="a plan with expenses and a token whose owner may see them",
+            secrets=("download_url",),
+        ),
+        Stream(
+            "workspaces",
+            "/api/v9/workspaces/{workspace_id}",
+            "whole",
+            form="object",
+            # The deprecated token of the workspace, and the address of its calendar, which has it too.
+            secrets=("api_token", "ical_url"),
+            money=("default_hourly_rate",),
+        ),
+        Stream(
+            "organizations",
+            "/api/v9/organizations/{organization_id}",
+            "whole",
+            needs="a token whose owner is in the organization",
+            form="object",
         ),
     )
 }

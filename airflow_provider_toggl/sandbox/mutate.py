@@ -5,23 +5,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, time, timedelta, timezone
-from typing import Any, TypeVar
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.sandbox.rest_v9.writes import clients, entries, projects, tags, tasks
 from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
 from airflow_provider_toggl.sandbox.workspace.records import (
     PALETTE,
-    Client,
     Project,
     ProjectUser,
-    Tag,
     Task,
     TimeEntry,
     User,
 )
 from airflow_provider_toggl.sandbox.workspace.seed_entries import DAY, clock_changes
-from airflow_provider_toggl.sandbox.workspace.world import STREAM_OF, World, WorldChange
+from airflow_provider_toggl.sandbox.workspace.world import STREAM_OF, EntityT, World, WorldChange
 
 #: How many time entries are drawn at random until one fits.
 DRAWS = 50
@@ -29,7 +27,6 @@ DRAWS = 50
 FIRST_YEAR = 2007
 
 Mutation = dict[str, Any]
-RecordT = TypeVar("RecordT", Client, Project, Tag, Task, User, TimeEntry)
 
 
 class UnknownMutation(ValueError):
@@ -90,6 +87,9 @@ def _record_changes(mutator: Mutator, make: Callable[[Mutator], Mutation]) -> tu
 
     def record(change: WorldChange) -> None:
         changed.setdefault(STREAM_OF[change.kind], set()).add(change.obj.id)
+        if isinstance(change.obj, User):
+            for stream in ("workspace_users", "organization_users"):
+                changed.setdefault(stream, set()).add(change.obj.workspace_user_id)
         if isinstance(change.obj, TimeEntry):
             (mutator.deleted.discard if change.obj.deleted_at is None else mutator.deleted.add)(change.obj.id)
 
@@ -113,12 +113,12 @@ class Mutator:
 
     # drawing
 
-    def find_any(self, records: Iterable[RecordT]) -> RecordT | None:
+    def find_any(self, records: Iterable[EntityT]) -> EntityT | None:
         """Draw a record that is not deleted, if there is one."""
         live = sorted((record for record in records if record.deleted_at is None), key=lambda record: record.id)
         return self.rng.choice(live) if live else None
 
-    def any_of(self, records: Iterable[RecordT]) -> RecordT:
+    def any_of(self, records: Iterable[EntityT]) -> EntityT:
         """Draw a record that is not deleted.
 
         :raises NothingToChange: there is none.
@@ -454,6 +454,49 @@ class Mutator:
         self.world.change(user, fields, self.world.owner)
         return {"ids": [user.id]}
 
+    def move_timesheet(self) -> Mutation:
+        """Hand in, approve, reject or reopen a timesheet."""
+        sheet, now = self.any_of(self.world.timesheets.values()), self.world.now()
+        approver = self.world.timesheet_setups[sheet.timesheet_setup_id].approver_id
+        reopened: dict[str, Any] = {"status": "open", "submitted_at": None, "decided_at": None, "decided_by": None}
+        steps: dict[str, dict[str, Any]] = {
+            "open": {"status": "submitted", "submitted_at": now},
+            "submitted": {
+                "status": self.rng.choice(("approved", "rejected")),
+                "decided_at": now,
+                "decided_by": approver,
+            },
+        }
+        fields = steps.get(sheet.status, {**reopened, "rejection_comment": ""})
+        self.world.change(sheet, fields, self.world.owner)
+        return {"ids": [sheet.id]}
+
+    def delete_timesheet_setup(self) -> Mutation:
+        """Delete the setup of a member, with the member's timesheets."""
+        setup = self.any_of(self.world.timesheet_setups.values())
+        for sheet in list(self.world.timesheets.values()):
+            if sheet.timesheet_setup_id == setup.id and sheet.deleted_at is None:
+                self.world.mark_deleted(sheet, self.world.owner)
+        self.world.mark_deleted(setup, self.world.owner)
+        return {"ids": [setup.id]}
+
+    def change_invoice(self) -> Mutation:
+        """Move the due date of an invoice."""
+        invoice = self.any_of(self.world.invoices.values())
+        self.world.change(invoice, {"due_date": invoice.due_date + timedelta(days=7)}, self.world.owner)
+        return {"ids": [invoice.id]}
+
+    def change_expense(self) -> Mutation:
+        """Approve or reject an expense."""
+        expense = self.any_of(self.world.expenses.values())
+        self.world.change(expense, {"state": self.rng.choice(("approved", "rejected"))}, self.world.owner)
+        return {"ids": [expense.id]}
+
+    def remove(self, table: str) -> Mutation:
+        """Delete a record of a table that nothing refers to."""
+        record = self.any_of(getattr(self.world, table).values())
+        return {"ids": [self.world.mark_deleted(record, self.world.owner).id]}
+
     def _recent(self) -> int:
         return self.unix_now() - 1 - int(self.rng.random() * 14 * DAY)
 
@@ -495,4 +538,12 @@ KINDS = {
     "create_over_clock_change": (1, "time_entries", Mutator.create_over_clock_change),
     "remove_user": (0.2, "users", Mutator.remove_user),
     "change_terms": (1, "users", Mutator.change_terms),
+    "move_timesheet": (3, "timesheets", Mutator.move_timesheet),
+    "delete_timesheet_setup": (0.5, "timesheet_setups", Mutator.delete_timesheet_setup),
+    "change_invoice": (1, "invoices", Mutator.change_invoice),
+    "delete_invoice": (0.5, "invoices", lambda mutator: mutator.remove("invoices")),
+    "change_expense": (1, "expenses", Mutator.change_expense),
+    "delete_expense": (0.5, "expenses", lambda mutator: mutator.remove("expenses")),
+    "delete_project_group": (0.5, "project_groups", lambda mutator: mutator.remove("project_groups")),
+    "delete_currency": (0.2, "currencies", lambda mutator: mutator.remove("currencies")),
 }

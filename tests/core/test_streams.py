@@ -19,6 +19,15 @@ def test_the_streams_are_those_that_the_tables_are_named_for() -> None:
         "project_users",
         "groups",
         "workspace_users",
+        "timesheet_setups",
+        "timesheets",
+        "organization_users",
+        "currencies",
+        "project_groups",
+        "invoices",
+        "expenses",
+        "workspaces",
+        "organizations",
     ]
 
 

@@ -107,6 +107,8 @@ def _plain(value: Any) -> Any:
     """Return a value as the truth has it."""
     if isinstance(value, datetime):
         return _text(value)
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        return json.loads(value)
     return value.isoformat() if isinstance(value, date) else value
 
 

@@ -15,7 +15,7 @@ from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
 from airflow_provider_toggl.core.extract.cursor import ListCursor, OpenList, dump
-from airflow_provider_toggl.core.extract.pages import Page, count_rows, is_last, retry_malformed
+from airflow_provider_toggl.core.extract.pages import Page, as_rows, count_rows, is_last, retry_malformed
 from airflow_provider_toggl.core.streams import Stream
 from airflow_provider_toggl.core.wording import plural
 
@@ -63,6 +63,7 @@ class ListReader:
         self._watermark = watermark
         self._incomplete = ""
         self._asked_from = session.spent
+        self._last_body = b""
         self.cursor = cursor
 
     def pages(self) -> Iterator[Page]:
@@ -119,6 +120,7 @@ class ListReader:
         opened = self.cursor.open or self._opened()
         asked = opened.mark if opened.is_checking else opened.since
         answer, rows, total, since = self._ask(self._path(), opened.page, asked)
+        self._check_is_new(answer.body, rows)
         has_changed = opened.is_checking and rows > 0 and since is not None
         if not opened.is_checking:
             opened = replace(opened, mark=opened.mark or answer.date, since=since)
@@ -143,6 +145,15 @@ class ListReader:
             where="all" if since is None else f"changes since {since:%Y-%m-%d %H:%M:%S} UTC",
             share=1.0 if done else (None if total is None else min(1.0, (opened.rows + rows) / max(1, total))),
         )
+
+    def _check_is_new(self, body: bytes, rows: int) -> None:
+        """Raise if the endpoint gives the same page again, because it has no pages: it would never end."""
+        if rows and self._stream.listing == "paged" and body == self._last_body:
+            raise MalformedAnswer(
+                f"Two pages of {self._stream.name} are the same: the endpoint does not count pages. What was read is "
+                "loaded; look for a newer release of this package."
+            )
+        self._last_body = body
 
     def _following(self, opened: OpenList, rows: int, total: int | None, sent_size: int | None) -> OpenList | None:
         """Return what is left to read after a page; None where the list is read.
@@ -196,6 +207,7 @@ class ListReader:
 
         def ask() -> tuple[TogglResponse, int, int | None]:
             answer = self._session.request("GET", path, params=params)
+            answer = replace(answer, body=as_rows(self._stream, answer.body))
             return answer, *count_rows(answer.body, f"GET {path}")
 
         try:

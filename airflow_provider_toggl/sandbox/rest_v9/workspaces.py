@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from airflow_provider_toggl.sandbox.rest_v9 import me, organizations
+from airflow_provider_toggl.sandbox.rest_v9 import business, me, organizations
 from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import (
     v9_client,
     v9_project,
@@ -276,5 +276,6 @@ ROUTES = [
     Route("GET", f"{BASE}/tasks", list_tasks, "organization"),
     Route("GET", f"{BASE}/tasks/basic", list_basic_tasks, "organization"),
     Route("GET", f"{BASE}/project_users", list_project_users, "organization"),
+    *business.ROUTES,
     *write_routes.ROUTES,
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 from airflow_provider_toggl.sandbox.settings import Plan, Settings
-from airflow_provider_toggl.sandbox.workspace import seed_entries, seed_terms
+from airflow_provider_toggl.sandbox.workspace import seed_business, seed_entries
 from airflow_provider_toggl.sandbox.workspace.records import (
     PALETTE,
     Client,
@@ -128,7 +128,7 @@ def build_world(
     builder.add_groups(groups)
     seed_entries.add_entries(world, rng, entries=entries, days=days, now=moment.astimezone(UTC))
     builder.delete_one_of_each()
-    seed_terms.add_terms(world, random.Random(f"terms {seed}"), founded, moment.astimezone(UTC))
+    seed_business.add_business(world, random.Random(f"business {seed}"), founded, moment.astimezone(UTC))
     return world
 
 

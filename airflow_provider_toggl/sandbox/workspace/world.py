@@ -14,19 +14,42 @@ from zoneinfo import ZoneInfo
 from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.workspace.records import (
     Client,
+    Currency,
+    Expense,
     Group,
+    Invoice,
     Organization,
     Project,
+    ProjectGroup,
     ProjectUser,
     Tag,
     Task,
     TimeEntry,
+    Timesheet,
+    TimesheetSetup,
     User,
     Workspace,
 )
 
-Entity = User | Client | Project | Tag | Task | ProjectUser | Group | TimeEntry
-EntityT = TypeVar("EntityT", User, Client, Project, Tag, Task, ProjectUser, Group, TimeEntry)
+Business = Currency | TimesheetSetup | Timesheet | ProjectGroup | Invoice | Expense
+Entity = User | Client | Project | Tag | Task | ProjectUser | Group | TimeEntry | Business
+EntityT = TypeVar(
+    "EntityT",
+    User,
+    Client,
+    Project,
+    Tag,
+    Task,
+    ProjectUser,
+    Group,
+    TimeEntry,
+    Currency,
+    TimesheetSetup,
+    Timesheet,
+    ProjectGroup,
+    Invoice,
+    Expense,
+)
 Action = Literal["created", "updated", "deleted"]
 
 #: The kind of each record class.
@@ -39,6 +62,12 @@ KIND_OF: dict[type, str] = {
     ProjectUser: "project_user",
     Group: "group",
     TimeEntry: "time_entry",
+    Currency: "currency",
+    TimesheetSetup: "timesheet_setup",
+    Timesheet: "timesheet",
+    ProjectGroup: "project_group",
+    Invoice: "invoice",
+    Expense: "expense",
 }
 #: The stream of each kind, which is also the attribute of ``World`` that holds its records.
 STREAM_OF: dict[str, str] = {
@@ -50,6 +79,12 @@ STREAM_OF: dict[str, str] = {
     "project_user": "project_users",
     "group": "groups",
     "time_entry": "time_entries",
+    "currency": "currencies",
+    "timesheet_setup": "timesheet_setups",
+    "timesheet": "timesheets",
+    "project_group": "project_groups",
+    "invoice": "invoices",
+    "expense": "expenses",
 }
 #: The id before the first one of each kind. They resemble Toggl's ids of 2026.
 FIRST_IDS: dict[str, int] = {
@@ -62,6 +97,12 @@ FIRST_IDS: dict[str, int] = {
     "project_user": 96_200_000,
     "group": 188_900,
     "time_entry": 4_294_000_000,
+    "currency": 100,
+    "timesheet_setup": 71_000,
+    "timesheet": 900_000,
+    "project_group": 260_000,
+    "invoice": 350_000,
+    "expense": 120_000,
 }
 #: The workspace with these ids. Other workspaces add an offset, because Toggl's ids are globally unique.
 DEFAULT_WORKSPACE_ID = 7_000_001
@@ -146,7 +187,7 @@ def seen_terms(world: World, user: User) -> User:
     Rates and working hours are on paid plans ("Paid feature" in the definitions); labor costs, on Premium (Toggl's
     price list).
     """
-    hidden: dict[str, None] = {}
+    hidden: dict[str, Any] = {}
     plan = world.settings.plan
     if plan == "free":
         hidden |= dict.fromkeys(("rate_cents", "rate_changed_at", "working_hours_in_minutes"))
@@ -188,6 +229,12 @@ class World:
         self.project_users: dict[int, ProjectUser] = {}
         self.groups: dict[int, Group] = {}
         self.time_entries: dict[int, TimeEntry] = {}
+        self.currencies: dict[int, Currency] = {}
+        self.timesheet_setups: dict[int, TimesheetSetup] = {}
+        self.timesheets: dict[int, Timesheet] = {}
+        self.project_groups: dict[int, ProjectGroup] = {}
+        self.invoices: dict[int, Invoice] = {}
+        self.expenses: dict[int, Expense] = {}
         self.listeners: list[Listener] = []
         #: (unix time of the change by the world's clock, entry id, the entry before it; None if it was created).
         self.history: deque[tuple[float, int, TimeEntry | None]] = deque(maxlen=HISTORY_LENGTH)
@@ -222,6 +269,20 @@ class World:
         return (self.now() - timedelta(days=days)).replace(second=0, microsecond=0)
 
     # finding
+
+    @property
+    def workspaces(self) -> dict[int, Workspace]:
+        """Return the workspace by its id."""
+        return {self.workspace.id: self.workspace}
+
+    @property
+    def organizations(self) -> dict[int, Organization]:
+        """Return the organization by its id."""
+        return {self.organization.id: self.organization}
+
+    def has_approvals(self) -> bool:
+        """Return whether the plan has timesheets."""
+        return self.settings.plan in ("premium", "enterprise")
 
     def user_by_token(self, token: str) -> User | None:
         """Return the user with that API token, unless they were removed from the workspace."""

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from support.pulls import STREAMS as FIRST
 from support.pulls import Workspace
 
 from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core.streams import STREAMS
+from airflow_provider_toggl.core.sync.pull import read_pages
+from airflow_provider_toggl.sandbox.mutate import KINDS
 
 
 @pytest.fixture
@@ -23,6 +28,63 @@ def test_members_have_rates_costs_and_hours_and_follow_each_change(workspace: Wo
     assert workspace.wrong("workspace_users") != []
     assert workspace.pull("workspace_users").absent == 1
     assert workspace.wrong("workspace_users") == []
+
+
+@pytest.mark.parametrize("stream", [name for name in STREAMS if name not in FIRST])
+def test_a_stream_reaches_the_truth_through_changes_and_deletions(workspace: Workspace, stream: str) -> None:
+    assert workspace.pull(stream).inserted > 0
+    assert workspace.wrong(stream) == []
+    kinds = [kind for kind, (_, of, _) in KINDS.items() if of == stream or "workspace_user" in stream or of == "users"]
+    workspace.toggl.mutate(seed=2, n=30, kinds=kinds)
+    workspace.pull(stream, absent_share=1.0)
+    assert workspace.wrong(stream) == []
+    assert workspace.pull(stream).updated == 0
+
+
+def test_each_page_of_timesheets_is_read(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = replace(STREAMS["timesheets"], per_page=15)
+    monkeypatch.setitem(STREAMS, "timesheets", small)
+    pages = -(-len(workspace.toggl.truth("timesheets")) // 15)
+    assert workspace.pull("timesheets").requests == pages > 2
+    assert workspace.wrong("timesheets") == []
+
+
+def test_an_array_around_the_envelope_of_timesheets_is_read_too(workspace: Workspace) -> None:
+    workspace.toggl.set(timesheets_answer="array")
+    workspace.pull("timesheets")
+    assert workspace.wrong("timesheets") == []
+
+
+@pytest.mark.parametrize("stream", ["timesheets", "timesheet_setups"])
+def test_approvals_that_the_plan_lacks_are_skipped_until_it_has_them(workspace: Workspace, stream: str) -> None:
+    workspace.toggl.set(plan="starter")
+    summary = workspace.pull(stream)
+    assert summary.skipped.startswith(f"{stream} is not part of the workspace's plan.")
+    assert "Approvals are a premium feature" in summary.skipped
+    assert (summary.requests, summary.watermark) == (1, None)
+    assert workspace.rows(f"SELECT count(*) AS n FROM toggl.{stream}") == [{"n": 0}]
+    workspace.toggl.set(plan="premium")
+    assert workspace.pull(stream).skipped == ""
+    assert workspace.wrong(stream) == []
+
+
+def test_an_endpoint_that_gives_the_same_page_again_is_not_asked_forever(workspace: Workspace) -> None:
+    page = [{"user_invoice_id": number, "workspace_id": workspace.id} for number in range(50)]
+    workspace.toggl.fault("status", status=200, body=page, match={"path": "invoices$"}, times=None)
+    with pytest.raises(errors.MalformedAnswer, match="Two pages of invoices are the same"):
+        workspace.pull("invoices")
+    assert len(workspace.calls("invoices")) == 2
+
+
+@pytest.mark.parametrize(
+    ("stream", "secret"),
+    [("workspaces", "api_token"), ("workspaces", "ical_url"), ("expenses", "download_url")],
+)
+def test_a_key_that_is_a_secret_leaves_the_reader_with_no_page(workspace: Workspace, stream: str, secret: str) -> None:
+    path = STREAMS[stream].path.format(workspace_id=workspace.id)
+    assert secret in workspace.session().request("GET", path).text
+    for page in read_pages(workspace.session(), workspace.request(stream)):
+        assert secret.encode() not in page.body
 
 
 def test_costs_that_the_token_may_not_see_are_null_and_reported(workspace: Workspace) -> None:

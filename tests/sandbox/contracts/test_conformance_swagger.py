@@ -247,6 +247,8 @@ def read_everything(to: Checked) -> None:
     to.ask("GET", "/workspaces/{ws}/tasks", since=0)
     to.ask("GET", "/workspaces/{ws}/tasks/basic", active="both")
     to.ask("GET", "/workspaces/{ws}/project_users")
+    for path in ("timesheet_setups", "timesheets", "currencies", "project_groups", "invoices", "expenses"):
+        to.ask("GET", f"/workspaces/{{ws}}/{path}")
     to.ask("POST", "/workspaces/{ws}/users/data", {"user_ids": [world.owner.id]})
     to.ask("POST", "/workspaces/{ws}/clients/data", {"client_ids": [client]})
     for path in (

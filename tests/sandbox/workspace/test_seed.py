@@ -52,7 +52,7 @@ def test_there_are_as_many_of_the_others_as_asked_for(world: World) -> None:
 
 
 def test_each_stream_but_groups_has_something_deleted(world: World) -> None:
-    for stream in set(STREAMS) - {"groups"}:
+    for stream in ("time_entries", "projects", "clients", "tags", "tasks", "users", "project_users"):
         assert any(row["deleted_at"] for row in truth(world, stream)), stream
 
 

@@ -43,7 +43,18 @@ def create_views(dialect: Dialect) -> list[str]:
     return [statement.format(**words) for statement in load_statements(__package__, "views.sql").values()]
 
 
-_SECOND_STREAMS = ("workspace_users",)
+_SECOND_STREAMS = (
+    "workspace_users",
+    "timesheet_setups",
+    "timesheets",
+    "organization_users",
+    "currencies",
+    "project_groups",
+    "invoices",
+    "expenses",
+    "workspaces",
+    "organizations",
+)
 
 
 def _second_tables(dialect: Dialect) -> list[str]:
