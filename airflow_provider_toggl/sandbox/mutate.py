@@ -19,6 +19,7 @@ from airflow_provider_toggl.sandbox.workspace.records import (
     User,
 )
 from airflow_provider_toggl.sandbox.workspace.seed_entries import DAY, clock_changes
+from airflow_provider_toggl.sandbox.workspace.truth import find_id
 from airflow_provider_toggl.sandbox.workspace.world import STREAM_OF, EntityT, World, WorldChange
 
 #: How many time entries are drawn at random until one fits.
@@ -86,7 +87,7 @@ def _record_changes(mutator: Mutator, make: Callable[[Mutator], Mutation]) -> tu
     changed: dict[str, set[int]] = {}
 
     def record(change: WorldChange) -> None:
-        changed.setdefault(STREAM_OF[change.kind], set()).add(change.obj.id)
+        changed.setdefault(STREAM_OF[change.kind], set()).add(find_id(change.obj))
         if isinstance(change.obj, User):
             for stream in ("workspace_users", "organization_users"):
                 changed.setdefault(stream, set()).add(change.obj.workspace_user_id)
@@ -469,7 +470,7 @@ class Mutator:
         }
         fields = steps.get(sheet.status, {**reopened, "rejection_comment": ""})
         self.world.change(sheet, fields, self.world.owner)
-        return {"ids": [sheet.id]}
+        return {"ids": [find_id(sheet)]}
 
     def delete_timesheet_setup(self) -> Mutation:
         """Delete the setup of a member, with the member's timesheets."""
@@ -495,7 +496,7 @@ class Mutator:
     def remove(self, table: str) -> Mutation:
         """Delete a record of a table that nothing refers to."""
         record = self.any_of(getattr(self.world, table).values())
-        return {"ids": [self.world.mark_deleted(record, self.world.owner).id]}
+        return {"ids": [find_id(self.world.mark_deleted(record, self.world.owner))]}
 
     def _recent(self) -> int:
         return self.unix_now() - 1 - int(self.rng.random() * 14 * DAY)

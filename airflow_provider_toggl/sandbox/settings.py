@@ -121,9 +121,9 @@ class Settings:
     users_list_deleted: bool = True
     #: Lists have the labor costs of users on premium plans; false: null, as for a token whose owner may not see them.
     labor_costs_shown: bool = True
-    #: `/workspaces/{id}/timesheets` answers one `object`, or an `array` with it. Source: invented; the array is
-    #: documented.
-    timesheets_answer: Literal["object", "array"] = "object"
+    #: `/workspaces/{id}/timesheets` answers an `array` with one envelope, or the envelope, an `object`, as other lists
+    #: do. Source: documented.
+    timesheets_answer: Literal["array", "object"] = "array"
     #: `/workspaces/{id}/project_groups` without `project_ids` is refused. Source: documented as required, as other
     #: parameters are that are not; invented.
     project_groups_need_ids: bool = False

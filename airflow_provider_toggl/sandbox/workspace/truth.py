@@ -28,7 +28,7 @@ from airflow_provider_toggl.sandbox.workspace.records import (
     User,
     Workspace,
 )
-from airflow_provider_toggl.sandbox.workspace.world import World, amount_cents, live, seen_terms
+from airflow_provider_toggl.sandbox.workspace.world import Entity, World, amount_cents, live, seen_terms
 
 Row = dict[str, Any]
 
@@ -119,9 +119,8 @@ def _timesheet_setup(world: World, setup: TimesheetSetup) -> Row:  # noqa: ARG00
 
 def _timesheet(world: World, sheet: Timesheet) -> Row:
     setup = world.timesheet_setups[sheet.timesheet_setup_id]
-    key = f"{sheet.timesheet_setup_id}\0{sheet.start_date}"
     return {
-        "id": _hash(key),
+        "id": find_id(sheet),
         "workspace_id": sheet.workspace_id,
         "timesheet_setup_id": sheet.timesheet_setup_id,
         "start_date": sheet.start_date.isoformat(),
@@ -156,11 +155,17 @@ def _organization_user(world: World, user: User) -> Row:
 
 
 def _currency(world: World, currency: Currency) -> Row:  # noqa: ARG001 - one signature for all streams
-    return _row(currency, id=_hash(f"{currency.workspace_id}\0{currency.iso_code}"))
+    return _row(currency, id=find_id(currency))
 
 
-def _hash(key: str) -> int:
-    """Return the id of a record that has none in lists, as tables have it."""
+def find_id(record: Entity) -> int:
+    """Return the id of a record in tables: its own, or a hash of its key where lists have no id."""
+    if isinstance(record, Timesheet):
+        key = f"{record.timesheet_setup_id}\0{record.start_date}"
+    elif isinstance(record, Currency):
+        key = f"{record.workspace_id}\0{record.iso_code}"
+    else:
+        return record.id
     return int(hashlib.sha256(key.encode()).hexdigest()[:16], 16) >> 1
 
 

@@ -49,8 +49,8 @@ def test_each_page_of_timesheets_is_read(workspace: Workspace, monkeypatch: pyte
     assert workspace.wrong("timesheets") == []
 
 
-def test_an_array_around_the_envelope_of_timesheets_is_read_too(workspace: Workspace) -> None:
-    workspace.toggl.set(timesheets_answer="array")
+def test_an_envelope_of_timesheets_that_is_in_no_array_is_read_too(workspace: Workspace) -> None:
+    workspace.toggl.set(timesheets_answer="object")
     workspace.pull("timesheets")
     assert workspace.wrong("timesheets") == []
 

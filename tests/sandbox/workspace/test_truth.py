@@ -77,5 +77,5 @@ def test_a_description_that_is_missing_stays_none_and_an_empty_one_empty(world: 
 
 
 def test_an_unknown_stream_is_named(world: World) -> None:
-    with pytest.raises(UnknownStream, match="invoices"):
-        truth(world, "invoices")
+    with pytest.raises(UnknownStream, match="estimates"):
+        truth(world, "estimates")
