@@ -306,6 +306,10 @@ def _list_costs(
         if is_skipped or (state is not None and state.watermark is not None):
             costs[name] = StreamCost(0, True)
             continue
+        if stream.listing == "histories":
+            # One for each object whose rate was ever set, which no list counts.
+            costs[name] = StreamCost(0, False)
+            continue
         # The first of these streams asks which organization the workspace is of.
         asks_first = "{organization_id}" in stream.path and not knows_organization
         knows_organization = knows_organization or asks_first
