@@ -325,9 +325,9 @@ def _pages(stream: Stream, rows: int) -> int:
 
 
 def _pages_again(name: str, target: Warehouse | None) -> int:
-    """Return the requests of a list when little has changed; 0 for time entries, which are counted by years."""
+    """Return the requests of a list when little has changed; 0 for those that are not lists."""
     stream = STREAMS[name]
-    if stream.listing == "report":
+    if stream.listing in ("report", "histories"):
         return 0
     rows = target.counts()[name] if target is not None and stream.listing == "paged" else 0
     return max(1, -(-rows // stream.per_page)) if stream.per_page else 1
