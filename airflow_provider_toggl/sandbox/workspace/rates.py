@@ -202,13 +202,13 @@ class RateHistories:
         if quietly:
             self._put_present(kind, record)
         else:
-            self._tell(kind, record, actor, request, now)
+            self._tell(kind, record, actor, request)
 
     def delete(self, rate: Rate, record: Rated) -> None:
         """Delete one rate of a record: it never held, and nothing takes its place."""
         now = self._world.now().replace(microsecond=0)
         self._change(rate, now, deleted_at=now)
-        self._tell(rate.kind, record, self._world.owner, None, now)
+        self._tell(rate.kind, record, self._world.owner, None)
 
     def _set_from(  # noqa: PLR0917 - one call
         self,
@@ -266,11 +266,11 @@ class RateHistories:
         self._stored.setdefault((kind, level, level_id(record)), []).append(rate)
         self.touched.add(("rates", rate.id))
 
-    def _tell(self, kind: str, record: Rated, actor: User, request: Mapping[str, Any] | None, now: datetime) -> None:
+    def _tell(self, kind: str, record: Rated, actor: User, request: Mapping[str, Any] | None) -> None:
         """Set the record's present amount and its ``at``, and call listeners."""
         fields = self._put_present(kind, record)
         if isinstance(record, Workspace):
-            record.at = now
+            record.at = self._world.now()
             self.touched.add(("workspaces", record.id))
             self._world.version += 1
         else:

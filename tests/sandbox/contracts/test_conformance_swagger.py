@@ -93,7 +93,12 @@ ANSWERS: dict[str, Any] = {
     "GET /event_filters": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
 }
 # Answered with nothing at all: "status only", or a text that nobody recorded.
-EMPTY = {"GET /me/logged", "DELETE /workspaces/{}/time_entries/{}", "DELETE /workspaces/{}/tags/{}"}
+EMPTY = {
+    "GET /me/logged",
+    "DELETE /workspaces/{}/time_entries/{}",
+    "DELETE /workspaces/{}/tags/{}",
+    "POST /workspaces/{}/rates",
+}
 # In Toggl's documents and not in the file.
 NOT_IN_THE_FILE = {"GET /workspaces"}
 # Documented in 2024, with no definition since.
