@@ -231,7 +231,7 @@ def _rate(world: World, rate: Rate) -> Row:
         "rate_change_mode": rate.mode,
         "creator_id": rate.creator_id,
         "created_at": _second(rate.created_at),
-        "at": _second(rate.updated_at),
+        "at": _micros(rate.updated_at),
         "deleted_at": _second(rate.deleted_at),
     }
 
