@@ -164,9 +164,10 @@ def test_the_dependencies_agree_with_each_other(python: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.soak
+@pytest.mark.installs
 @pytest.mark.parametrize(
-    "extra",
-    [pytest.param(extra, marks=(pytest.mark.soak, pytest.mark.clouds) if extra in OF_CLOUDS else ()) for extra in USES],
+    "extra", [pytest.param(extra, marks=pytest.mark.clouds if extra in OF_CLOUDS else ()) for extra in USES]
 )
 def test_an_extra_needs_no_compiler_and_can_be_used(python: Path, wheel: Path, extra: str, tmp_path: Path) -> None:
     # A copy with bytecode and without any extra; uv adds files and changes none.
