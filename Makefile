@@ -14,6 +14,7 @@ CLIENTS := .venv-clients
 CLOUDS  := .venv-clouds
 PEERS   := .venv-peers
 BIGQUERY := .venv-bigquery
+AZURITE := .cache/azurite
 SNOWFLAKE := .venv-snowflake
 UV_VENV := .venv-uv
 UV      := $(UV_VENV)/bin/uv
@@ -65,8 +66,8 @@ soak: $(VENV)/.ready redis ## the long fault tests, in random order, SOAK_ROUNDS
 	@for round in $$(seq $${SOAK_ROUNDS:-10}); do \
 	  $(VENV)/bin/python -m pytest -n 2 -q -m "soak and not installs and not clouds" $(PYTEST_ARGS) || exit 1; done
 
-clouds: $(CLOUDS)/.ready $(BIGQUERY)/.ready $(SNOWFLAKE)/.ready ## cloud warehouses and object stores on emulators; Python 3.11 or newer
-	export TOGGL_SNOWFLAKE_PYTHON=$(CURDIR)/$(SNOWFLAKE)/bin/python; \
+clouds: $(CLOUDS)/.ready $(BIGQUERY)/.ready $(SNOWFLAKE)/.ready $(AZURITE)/.ready ## cloud warehouses and object stores on emulators; Python 3.11 or newer, and npm
+	export TOGGL_SNOWFLAKE_PYTHON=$(CURDIR)/$(SNOWFLAKE)/bin/python PATH=$(CURDIR)/$(AZURITE)/node_modules/.bin:$$PATH; \
 	$(CLOUDS)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m clouds $(PYTEST_ARGS) && \
 	$(CLOUDS)/bin/python -m pytest -q -n $(WORKERS) -m "not soak" tests/hooks
 
@@ -131,6 +132,10 @@ $(CLOUDS)/.ready: requirements/clouds.txt pyproject.toml | $(UV)
 $(OLDEST)/.ready: requirements/airflow-oldest.txt pyproject.toml | $(UV)
 	@scripts/make-venv.sh $(PYTHON) $(OLDEST)
 	@scripts/install-lock.sh $(UV) $(OLDEST) $< --with-package
+	@touch $@
+
+$(AZURITE)/.ready:
+	npm install --prefix $(AZURITE) --no-audit --no-fund --loglevel=error azurite@3.37.0
 	@touch $@
 
 $(BENCH)/.ready $(CLIENTS)/.ready $(PEERS)/.ready $(BIGQUERY)/.ready $(SNOWFLAKE)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
