@@ -173,7 +173,8 @@ def test_an_extra_needs_no_compiler_and_can_be_used(python: Path, wheel: Path, e
     # A copy with bytecode and without any extra; uv adds files and changes none.
     shutil.copytree(python.parents[1], tmp_path / "venv", symlinks=True, copy_function=os.link)
     python = tmp_path / "venv" / "bin" / "python"
-    install = [UV, "pip", "install", "--quiet", "--no-build", "--python", python, "-c", write_constraints(tmp_path)]
+    constraints = write_constraints(tmp_path, "clouds" if extra in OF_CLOUDS else "airflow-newest")
+    install = [UV, "pip", "install", "--quiet", "--no-build", "--python", python, "-c", constraints]
     done = subprocess.run([*install, f"{wheel}[{extra}]"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     use(extra, python, tmp_path)
@@ -218,7 +219,8 @@ def use(extra: str, python: Path, home: Path) -> None:
         elif extra == "bigquery":
             connection = {"conn_type": "gcpbigquery", "extra": {"project": "toggl"}}
         elif extra == "snowflake":
-            connection = {"conn_type": extra, "login": "toggl", "password": PASSWORD, "extra": {"account": "toggl"}}
+            connection = {"conn_type": extra, "login": "toggl", "password": PASSWORD}
+            connection["extra"] = {"account": "toggl", "database": "ANALYTICS", "warehouse": "LOADING"}
         elif extra == "iceberg":
             catalog = {"type": "sql", "uri": f"sqlite:///{home}/catalog.db", "warehouse": f"file://{home}/tables"}
             connection = {"conn_type": extra, "extra": catalog}
