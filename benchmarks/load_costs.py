@@ -96,7 +96,7 @@ def measure_bigquery(sizes: Sequence[int]) -> dict[str, Any]:
         costs = [cost for size in sizes for cost in measure_loads(server.port, f"costs_{size}", size)]
     finally:
         server.stop()
-    return {"loads": [{"statements": cost.pop("jobs"), **cost} for cost in costs]}
+    return {"loads": [{**cost, "statements": cost["jobs"]} for cost in costs]}
 
 
 def measure_clickhouse(sizes: Sequence[int]) -> dict[str, Any]:
