@@ -5,10 +5,11 @@ have passed. Each drain opens the warehouse as a task does. Tables are on this m
 
 Then ``maintain`` runs twice with the times that ``TogglIcebergMaintenanceOperator`` has by default: at the end of the
 hour, when it only replaces files, and four days later, when what was replaced is old enough to be deleted. Files and
-snapshots bear the machine's time, so the second run is told that four days have passed.
+snapshots bear the machine's time, so the second run gets a time that is four days later.
 
-The starts of the entries are spread over 300 days, so each drain changes files of several months. That is the worst
-case: entries of today would all be in the file of one month.
+Each drain brings five new entries with their changes, and no later one changes them again. So every drain adds files and
+replaces none, which is the worst case for their number. The entries start within 300 days, so they are in eleven
+partitions.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 
 ROOT = Path(__file__).parents[1]
-DRAINS, SECONDS, EVENTS = 360, 10.0, 14
-"""An hour of drains, and the events of time entries before each of them; ``make_bodies`` has one every 0.7 seconds."""
+DRAINS, SECONDS, EVENTS = 360, 10.0, 15
+"""An hour of drains, and the events of time entries before each of them, three of each entry."""
 DRAINS_PER_TAG = 6
 KEEP_SNAPSHOTS, KEEP_ORPHANS = timedelta(hours=24), timedelta(hours=72)
 """What the operator keeps by default."""
@@ -59,7 +60,7 @@ MOST_OF_READ_TIME = 1.0
 
 @dataclass
 class SimulatedClock:
-    """A clock that goes on when it is told to.
+    """A clock that stands still between the steps of its user.
 
     :param time: seconds since the Unix epoch.
     """
