@@ -7,8 +7,8 @@ Then ``maintain`` runs twice with the times that ``TogglIcebergMaintenanceOperat
 hour, when it only replaces files, and four days later, when what was replaced is old enough to be deleted. Files and
 snapshots bear the machine's time, so the second run gets a time that is four days later.
 
-Each drain brings five new entries with their changes, and no later one changes them again. So every drain adds files and
-replaces none, which is the worst case for their number. The entries start within 300 days, so they are in eleven
+Each drain brings five new entries with their changes, and no later one changes them again. So every drain adds files
+and replaces none, which is the worst case for their number. The entries start within 300 days, so they are in eleven
 partitions.
 """
 
