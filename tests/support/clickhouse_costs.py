@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from support.servers.clickhouse import ClickhouseServer, running_clickhouse
-from support.toggl_rows import NOON, entries
+from support.toggl_rows import NOON, entries, varied_entries
 
 from airflow_provider_toggl.core.load.engines.clickhouse.store import ClickhouseStore
 from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine
@@ -69,7 +69,7 @@ def measure_loads(server: ClickhouseServer, schema: str, rows: int) -> list[dict
     found = []
     with target:
         for name, seconds, text in (("new", 0, "a"), ("again", 0, "a"), ("changed", 5, "b")):
-            batch = entries(*range(1, rows + 1), seconds=seconds, description=text)
+            batch = varied_entries(rows, seconds=seconds, suffix=text)
             # So that reading the state counts too, as when the last load is more than two seconds ago.
             target._engine._revision = None  # type: ignore[attr-defined]
             client.forget()

@@ -80,7 +80,7 @@ def build_store(port: int | str, dataset: str, retry_seconds: float = 60) -> Big
 def measure_loads(port: int | str, dataset: str, rows: int) -> list[dict[str, Any]]:
     """Return what loads of new, known and changed entries cost: jobs, requests, and bytes sent and received."""
     from google.auth.transport.requests import AuthorizedSession
-    from support.toggl_rows import NOON, entries
+    from support.toggl_rows import NOON, varied_entries
 
     from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine
     from airflow_provider_toggl.core.load.values import Progress
@@ -110,7 +110,7 @@ def measure_loads(port: int | str, dataset: str, rows: int) -> list[dict[str, An
     with Warehouse(TableStoreEngine(store)) as target:
         target.prepare()
         for name, seconds, text in (("new", 0, "a"), ("again", 0, "a"), ("changed", 5, "b")):
-            batch = entries(*range(1, rows + 1), seconds=seconds, description=text)
+            batch = varied_entries(rows, seconds=seconds, suffix=text)
             # So that reading the state counts too, as when the last load is more than two seconds ago.
             target._engine._revision = None  # type: ignore[attr-defined]
             costs.update(dict.fromkeys(costs, 0))
