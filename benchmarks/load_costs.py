@@ -8,7 +8,7 @@ not measured.
 Time entries are loaded as new ones, then again, then all of them changed. The state is read by each of these loads, as
 when the one before is more than two seconds ago. One statement is what a client sends at once:
 
-- in Snowflake a query, an upload (PUT), or the script that commits;
+- in Snowflake a query, an upload (PUT), or the script that commits. Bytes are those of uploaded files;
 - in BigQuery a job: a query, an upload, or the script that commits;
 - in ClickHouse a query or an insert;
 - in Iceberg a call of the catalog. Bytes are those of all files written.
