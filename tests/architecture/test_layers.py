@@ -76,6 +76,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin": BASE | {"core.webhooks", "hooks", "page"},
     "cli": CORE | {"hooks", "cli.commands", "cli.output"},
     "sandbox": set(),
+    "pytest_plugin": {"hooks", "sandbox"},
     "cli.output": {"core.errors"},
     # These name other modules in strings and import none.
     "get_provider_info": set(),
