@@ -22,12 +22,9 @@ if TYPE_CHECKING:
     from airflow_provider_toggl.sandbox.server import RunningSandbox
 
 MARKERS = (
-    "toggl_sandbox(settings={}, faults=[], **world): options of the fixture toggl_sandbox, such as entries, seed, plan "
-    "and now",
-    'toggl_connection(conn_id="toggl_default", **extra): ID and extra of the connection of the fixture '
-    "toggl_connection",
-    'toggl_warehouse(conn_id="duckdb_default", schema="toggl"): connection ID and schema of the fixture '
-    "toggl_warehouse",
+    "toggl_sandbox(**world): settings, faults, and the options of build_world, for the fixture of that name",
+    "toggl_connection(conn_id, **extra): ID and extra fields of the connection, for the fixture of that name",
+    "toggl_warehouse(conn_id, schema): connection ID and schema of the warehouse, for the fixture of that name",
 )
 DAGS_FOLDER = "toggl_dags_folder"
 
@@ -53,7 +50,7 @@ class TogglWarehouse:
 
         In a warehouse that nothing was loaded into, the tables are empty.
         """
-        from airflow_provider_toggl.hooks.warehouse import read_df  # noqa: PLC0415 - imports Airflow
+        from airflow_provider_toggl.hooks.warehouse import read_df
 
         frame: pd.DataFrame = read_df(query, warehouse_conn_id=self.conn_id, schema=self.schema)
         return frame
@@ -113,9 +110,9 @@ def _use_temporary_airflow(dags: Path) -> None:
 
     Options of the shell are removed, because they may name a metadata database or a secrets backend of production.
     """
-    import atexit  # noqa: PLC0415 - not in everyone's run of pytest
-    import shutil  # noqa: PLC0415 - likewise
-    import tempfile  # noqa: PLC0415 - likewise
+    import atexit
+    import shutil
+    import tempfile
 
     home = Path(tempfile.mkdtemp(prefix="airflow-pytest-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
@@ -142,10 +139,10 @@ def toggl_sandbox(request: pytest.FixtureRequest) -> Iterator[RunningSandbox]:
     - ``settings``: settings of the sandbox, by name,
     - ``faults``: faults to inject, each a dict with ``kind`` and the options of that kind.
     """
-    from datetime import datetime  # noqa: PLC0415 - not in everyone's run of pytest
+    from datetime import datetime
 
-    from airflow_provider_toggl.sandbox.server import start_sandbox  # noqa: PLC0415 - imports a web server
-    from airflow_provider_toggl.sandbox.settings import Settings  # noqa: PLC0415 - likewise
+    from airflow_provider_toggl.sandbox.server import start_sandbox
+    from airflow_provider_toggl.sandbox.settings import Settings
 
     world = WORLD | _marked(request, "toggl_sandbox")
     faults = world.pop("faults", ())
@@ -205,8 +202,8 @@ def toggl_metadata_database(request: pytest.FixtureRequest) -> None:
     """Airflow's metadata database, which ``dag.test()`` needs: created if ``toggl_dags_folder`` is set."""
     if not request.config.getini(DAGS_FOLDER):
         return
-    import subprocess  # noqa: PLC0415 - not in everyone's run of pytest
-    import sys  # noqa: PLC0415 - likewise
+    import subprocess
+    import sys
 
     migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
     done = subprocess.run(migrate, capture_output=True, text=True, check=False)  # noqa: S603 - this Python's Airflow
@@ -215,14 +212,12 @@ def toggl_metadata_database(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def toggl_dags(
-    toggl_connection: str, toggl_warehouse: TogglWarehouse, toggl_metadata_database: None
-) -> dict[str, DAG]:
+def toggl_dags(toggl_connection: str, toggl_warehouse: TogglWarehouse, toggl_metadata_database: None) -> dict[str, DAG]:
     """The DAGs of Airflow's DAGs folder by their IDs, with the sandbox and the warehouse behind their connections.
 
     ``toggl_dags["my_dag"].test()`` runs the tasks in this process and returns the DAG run.
     """
-    from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - imports Airflow
+    from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag()
     return LoadedDags(bag.dags, bag.import_errors)
@@ -243,7 +238,7 @@ def _set_connection(environment: pytest.MonkeyPatch, conn_id: str, fields: dict[
 
     A secrets backend comes before the environment. It might have the connection of production, which no test may use.
     """
-    from airflow.providers.common.compat.sdk import BaseHook  # noqa: PLC0415 - imports Airflow
+    from airflow.providers.common.compat.sdk import BaseHook
 
     environment.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
     if BaseHook.get_connection(conn_id).host != fields.get("host"):

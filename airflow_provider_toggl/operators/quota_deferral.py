@@ -22,6 +22,7 @@ from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, Wait
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.activity import clear_waiting, record_waiting
 from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.links import TogglPageLink
 from airflow_provider_toggl.task_context import find_run, find_task
 from airflow_provider_toggl.templates import CheckedArguments
 
@@ -43,6 +44,7 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("toggl_conn_id", "workspace_id")
+    operator_extra_links = (TogglPageLink(),)
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
         "deferrable": required(parse_flag),
         "toggl_conn_id": parse_conn_id,
