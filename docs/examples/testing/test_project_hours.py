@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 
+# --8<-- [start:three-lines]
 def test_the_hours_are_those_in_toggl(toggl_dags, toggl_sandbox, toggl_warehouse):
     assert toggl_dags["toggl_project_hours"].test().state == "success"
     assert hours(toggl_warehouse) == pytest.approx(hours_in_toggl(toggl_sandbox))
+    # --8<-- [end:three-lines]
 
 
 def test_each_project_with_hours_has_a_task(toggl_dags):
@@ -17,8 +19,9 @@ def test_each_project_with_hours_has_a_task(toggl_dags):
     assert {task.state for task in reports} == {"success"}
 
 
+# --8<-- [start:markers]
 @pytest.mark.toggl_sandbox(seed=3, now="2026-03-28T22:30:00+00:00")
-def test_a_second_run_after_the_clock_change_finds_an_edit(toggl_dags, toggl_sandbox, toggl_warehouse):
+def test_a_second_run_after_the_clock_change_finds_edits(toggl_dags, toggl_sandbox, toggl_warehouse):
     toggl_dags["toggl_project_hours"].test()
     toggl_sandbox.advance(6 * 3600)
     toggl_sandbox.mutate(seed=1, n=20, kinds=["retime"])
@@ -31,6 +34,7 @@ def test_a_second_run_after_the_clock_change_finds_an_edit(toggl_dags, toggl_san
 def test_a_server_error_is_retried(toggl_dags, toggl_sandbox):
     assert toggl_dags["toggl_project_hours"].test().state == "success"
     assert toggl_sandbox.requests()["by_status"]["503"] == 1
+    # --8<-- [end:markers]
 
 
 def hours(warehouse):
