@@ -198,7 +198,7 @@ def toggl_warehouse(
 
 
 @pytest.fixture(scope="session")
-def toggl_metadata_database(request: pytest.FixtureRequest) -> None:
+def _toggl_metadata_database(request: pytest.FixtureRequest) -> None:
     """Airflow's metadata database, which ``dag.test()`` needs: created if ``toggl_dags_folder`` is set."""
     if not request.config.getini(DAGS_FOLDER):
         return
@@ -212,7 +212,9 @@ def toggl_metadata_database(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def toggl_dags(toggl_connection: str, toggl_warehouse: TogglWarehouse, toggl_metadata_database: None) -> dict[str, DAG]:
+def toggl_dags(
+    toggl_connection: str, toggl_warehouse: TogglWarehouse, _toggl_metadata_database: None
+) -> dict[str, DAG]:
     """The DAGs of Airflow's DAGs folder by their IDs, with the sandbox and the warehouse behind their connections.
 
     ``toggl_dags["my_dag"].test()`` runs the tasks in this process and returns the DAG run.

@@ -35,6 +35,7 @@ OF_AN_EXTRA = {
     "airflow_provider_toggl.core.load.engines.bigquery.errors": "google.api_core",
     "airflow_provider_toggl.core.load.engines.bigquery.store": "google.api_core",
     "airflow_provider_toggl.core.load.engines.postgres.engine": "psycopg",
+    "airflow_provider_toggl.pytest_plugin": "pytest",
 }
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 LOCKS = ("airflow-newest", "airflow-oldest")
