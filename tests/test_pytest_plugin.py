@@ -130,13 +130,10 @@ def test_an_airflow_of_its_own_has_nothing_of_the_shell(monkeypatch: pytest.Monk
 
 
 class TestAnotherDatabase:
-    # --8<-- [start:another-database]
     @pytest.fixture
     def toggl_warehouse_connection(self, postgres_fields: dict[str, Any]) -> dict[str, Any]:
         """The fields of a connection to an empty PostgreSQL database."""
         return postgres_fields
-
-    # --8<-- [end:another-database]
 
     @pytest.mark.toggl_sandbox(entries=5)
     @pytest.mark.toggl_warehouse(conn_id="warehouse")

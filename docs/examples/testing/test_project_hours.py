@@ -6,17 +6,29 @@ import pytest
 
 
 # --8<-- [start:three-lines]
-def test_the_hours_are_those_in_toggl(toggl_dags, toggl_sandbox, toggl_warehouse):
+def test_every_entry_is_loaded(toggl_dags, toggl_warehouse):
     assert toggl_dags["toggl_project_hours"].test().state == "success"
-    assert hours(toggl_warehouse) == pytest.approx(hours_in_toggl(toggl_sandbox))
+    assert toggl_warehouse.read_df("select count(*) as entries from time_entry_facts")["entries"][0] == 200
     # --8<-- [end:three-lines]
 
 
-def test_each_project_with_hours_has_a_task(toggl_dags):
+# --8<-- [start:more]
+def test_each_project_with_hours_has_a_task(toggl_dags, toggl_sandbox, toggl_warehouse):
     run = toggl_dags["toggl_project_hours"].test()
     reports = [task for task in run.get_task_instances() if task.task_id == "report"]
     assert len(reports) > 3
     assert {task.state for task in reports} == {"success"}
+    assert hours(toggl_warehouse) == pytest.approx(hours_in_toggl(toggl_sandbox))
+
+
+def hours(warehouse):
+    return warehouse.read_df("select sum(hours) as hours from time_entry_facts")["hours"][0]
+
+
+def hours_in_toggl(sandbox):
+    entries = [entry for entry in sandbox.truth("time_entries") if not entry["deleted_at"]]
+    return sum(entry["duration"] for entry in entries if entry["duration"] > 0) / 3600
+    # --8<-- [end:more]
 
 
 # --8<-- [start:markers]
@@ -35,12 +47,3 @@ def test_a_server_error_is_retried(toggl_dags, toggl_sandbox):
     assert toggl_dags["toggl_project_hours"].test().state == "success"
     assert toggl_sandbox.requests()["by_status"]["503"] == 1
     # --8<-- [end:markers]
-
-
-def hours(warehouse):
-    return warehouse.read_df("select sum(hours) as hours from time_entry_facts")["hours"][0]
-
-
-def hours_in_toggl(sandbox):
-    entries = [entry for entry in sandbox.truth("time_entries") if not entry["deleted_at"]]
-    return sum(entry["duration"] for entry in entries if entry["duration"] > 0) / 3600
