@@ -1,9 +1,9 @@
 """Warn once when the time tracked in a project passes 80 % of its estimate, seconds after the entry.
 
-Runs when ``toggl_on_change`` or ``toggl_sync_to_duckdb`` has loaded a change, reads their warehouse, and costs no
-request to Toggl. Needs the ID of the workspace in the environment variable ``TOGGL_WORKSPACE_ID``; without the variable
-Airflow shows an import error. Estimates need a paid plan of Toggl. Projects that recur are left out, because their
-estimate is for a period.
+Runs when ``toggl_on_change`` has loaded an entry, or ``toggl_sync_to_duckdb`` an entry or an estimate. It reads their
+warehouse, and costs no request to Toggl. Needs the ID of the workspace in the environment variable
+``TOGGL_WORKSPACE_ID``; without the variable Airflow shows an import error. Estimates need a paid plan of Toggl.
+Projects that recur are left out, because their estimate is for a period.
 
 A new estimate is a new budget, so it is warned of again. Which warnings were sent is in the table ``budget_warnings``
 beside Toggl's tables. The statements are for DuckDB and PostgreSQL.
