@@ -9,7 +9,7 @@ from html import escape
 #: Sizes in pixels.
 WIDTH, GAP, LINE, HEAD, MARGIN, SPACE = 190, 60, 19, 30, 24, 22
 #: Lines to a table and its head have its colour; each is readable on white.
-COLOURS = ("#0b5c8f", "#97266d", "#0b6e4f", "#8a4b08", "#5b3e99", "#a61b1b", "#3d5a1e", "#1f6f78")
+COLOURS = ("#0b5c8f", "#97266d", "#0b6e4f", "#8a4b08", "#5b3e99", "#a61b1b", "#3d5a1e", "#1f6f78", "#7c5c00", "#1d3a8a")
 FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 

@@ -21,7 +21,6 @@ def test_the_five_times_mean_the_same_in_every_table_of_a_stream() -> None:
     assert [f"{table}.{time.name}" for table in TABLES for time in TIMES if time.name in OWN.get(table, {})] == []
 
 
-def test_every_reference_is_a_column_of_numbers_and_leads_to_a_table() -> None:
-    assert set(REFERENCES.values()) <= set(TABLES)
+def test_every_reference_is_a_column_of_numbers() -> None:
     types = {(c.name, c.type) for table in TABLES.values() for c in table.columns if c.name in REFERENCES}
     assert {type_ for _, type_ in types} <= {"bigint", "bigint_list"}
