@@ -21,6 +21,8 @@ from support.servers.postgres import running_postgres
 
 pytestmark = [pytest.mark.newest, pytest.mark.timeout(900), pytest.mark.xdist_group("packaging")]
 
+# Only pytest imports its plugin.
+OF_PYTEST = {"airflow_provider_toggl.pytest_plugin": "pytest"}
 # What each extra brings, and the modules that are of no use without.
 OF_AN_EXTRA = {
     "airflow_provider_toggl.core.client.limits.postgres_state": "psycopg",
@@ -35,6 +37,7 @@ OF_AN_EXTRA = {
     "airflow_provider_toggl.core.load.engines.bigquery.errors": "google.api_core",
     "airflow_provider_toggl.core.load.engines.bigquery.store": "google.api_core",
     "airflow_provider_toggl.core.load.engines.postgres.engine": "psycopg",
+    **OF_PYTEST,
 }
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 LOCKS = ("airflow-newest", "airflow-oldest")
@@ -250,7 +253,7 @@ def test_each_supported_python_and_airflow_installs_and_imports_all(
         pytest.skip(f"there is no Python {version} here")
     constraints = write_constraints(tmp_path, lock)
     python = make_environment(tmp_path / "venv", f"{wheel}[{EXTRAS}]", constraints=constraints, python=str(found))
-    assert run(python, IMPORT_ALL, tmp_path, json.dumps(importable())) == {}
+    assert run(python, IMPORT_ALL, tmp_path, json.dumps(importable())) == OF_PYTEST
     shutil.rmtree(tmp_path / "venv")
 
 

@@ -97,6 +97,7 @@ def v9_project(world: World, project: Project, *, fresh_write: bool = False, cre
     """
     paid = world.settings.plan != "free"
     rate = project.hourly_rate_cents
+    estimated = project.estimated_seconds if paid else None
     tracked = None if fresh_write or created else world.tracked_seconds()[0].get(project.id)
     status = "deleted" if project.deleted_at else "active" if project.active else "archived"
     return {
@@ -113,8 +114,8 @@ def v9_project(world: World, project: Project, *, fresh_write: bool = False, cre
         "billable": project.billable if paid else None,
         "template": False if paid else None,
         "auto_estimates": False if paid else None,
-        "estimated_hours": None,
-        "estimated_seconds": None,
+        "estimated_hours": None if estimated is None else estimated // 3600,
+        "estimated_seconds": estimated,
         "rate": units(rate) if paid else None,
         "rate_last_updated": seconds_offset(project.created_at) if paid and rate is not None else None,
         "currency": world.workspace.default_currency if paid else None,
