@@ -11,7 +11,7 @@ from typing import Literal
 
 from airflow_provider_toggl.core.errors import AccessDenied, ApiError, ConfigurationError, PlanLacksFeature
 
-Listing = Literal["report", "paged", "since", "whole"]
+Listing = Literal["report", "paged", "since", "whole", "histories"]
 Form = Literal["list", "object", "texts", "envelopes"]
 
 
@@ -23,6 +23,7 @@ class Stream:
     :param path: path below the base URL; ``{workspace_id}`` and ``{organization_id}`` are filled in.
     :param listing: how it is read. ``report``: by windows, latest change first. ``since``: in pages, or only changes
         since a time, including deletions. ``paged``: always all pages. ``whole``: always one response with everything.
+        ``histories``: one response for each object that changed; the path goes on with the object's level and id.
     :param params: query parameters that are always sent.
     :param per_page: rows per page, 0 if the endpoint has no pages.
     :param entity: the name of its records in webhooks, None if webhooks do not report them. ``workspace_user`` is a
@@ -73,6 +74,13 @@ STREAMS: dict[str, Stream] = {
         Stream("users", "/api/v9/workspaces/{workspace_id}/users", "whole", entity="workspace_user"),
         Stream("project_users", "/api/v9/workspaces/{workspace_id}/project_users", "whole", entity="project_user"),
         Stream("groups", "/api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups", "whole"),
+        Stream(
+            "rates",
+            "/api/v9/workspaces/{workspace_id}/rates",
+            "histories",
+            needs="a plan with billable rates, and a token whose owner may see them",
+            money=("amount",),
+        ),
         # Its events fill users: they come one user at a time, and time entries refer to users. The list has the money.
         Stream(
             "workspace_users",

@@ -36,6 +36,7 @@ class Page:
     :param where: what was read, for log lines.
     :param share: the share of the window or list that is read with this page, from 0 to 1; None while unknown.
     :param known_before: rows that changed before this moment were on pages of earlier runs; None where that is unknown.
+    :param absent_ids: rows that are stored, and that a complete list on this page lacks.
     """
 
     stream: str
@@ -49,6 +50,7 @@ class Page:
     where: str = ""
     share: float | None = None
     known_before: datetime | None = None
+    absent_ids: tuple[int, ...] = ()
 
 
 class _Entry(msgspec.Struct, gc=False):

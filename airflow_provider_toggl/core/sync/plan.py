@@ -303,6 +303,9 @@ def _list_costs(
         state = target.find_state(name, str(workspace_id)) if target else None
         if state is not None and state.watermark is not None:
             costs[name] = StreamCost(0, True)
+        elif stream.listing == "histories":
+            # One request for the workspace, and one for each rate that was ever set, which no list counts.
+            costs[name] = StreamCost(1, False)
         elif not stream.per_page:
             asks_first = "{organization_id}" in stream.path and not session.knows_organization(workspace_id)
             costs[name] = StreamCost(2 if asks_first else 1, True)

@@ -19,10 +19,11 @@ from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError, PlanLacksFeature
 from airflow_provider_toggl.core.extract import cursor as cursors
 from airflow_provider_toggl.core.extract import windows
-from airflow_provider_toggl.core.extract.cursor import Attempt, EntriesCursor, ListCursor
+from airflow_provider_toggl.core.extract.cursor import Attempt, EntriesCursor, ListCursor, RatesCursor
 from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesReader
 from airflow_provider_toggl.core.extract.lists import ListOptions, ListReader
 from airflow_provider_toggl.core.extract.pages import Page
+from airflow_provider_toggl.core.extract.rates import RatesReader
 from airflow_provider_toggl.core.instants import parse_instant, rfc3339
 from airflow_provider_toggl.core.load.load_metrics import measure_freshness
 from airflow_provider_toggl.core.load.merging.changes import Changes
@@ -31,6 +32,7 @@ from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.log_fields import fields, fields_of, log_line
 from airflow_provider_toggl.core.streams import check_days, get_stream, why_skipped
 from airflow_provider_toggl.core.sync.page_loader import PageLoader, log_problems
+from airflow_provider_toggl.core.sync.rated_objects import find_rated_objects
 from airflow_provider_toggl.core.wording import duration, plural
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor)
+_Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor, RatesCursor)
 
 #: Seconds between log lines about progress.
 LOG_EVERY = 5.0
@@ -207,7 +209,7 @@ class Pull:
         self._loader: Loader = loader
         self.summary = summary or PullSummary(request.stream, request.workspace_id)
         self.changes = Changes()
-        self._current: EntriesReader | ListReader | None = None
+        self._current: EntriesReader | ListReader | RatesReader | None = None
         self._pace = _Pace()
         self._money: set[str] = set()
         # Requests and seconds of earlier parts of the run, less what session and clock showed when this part began.
@@ -281,10 +283,10 @@ class Pull:
         watermark = state.watermark if state else None
         self.summary.watermark = rfc3339(watermark) or self.summary.watermark
         cursor = state.cursor if state else None
-        reader = self._current = build_reader(self._session, self._request, cursor, watermark, self._clock)
+        reader = self._current = self._build_reader(cursor, watermark)
         if isinstance(reader, EntriesReader):
             self._log_plan(reader)
-        elif not self._stream.per_page:
+        elif self._stream.listing == "whole":
             # The whole list is one answer; some paths need the organization first.
             self._session.expect(2 if "{organization_id}" in self._stream.path else 1)
         logged = started = self._clock.now()
@@ -299,7 +301,7 @@ class Pull:
                 self._target.release()
         except (PlanLacksFeature, AccessDenied) as error:
             reason = why_skipped(self._stream, error)
-            if reason is None or not isinstance(reader, ListReader):
+            if reason is None or isinstance(reader, EntriesReader):
                 raise
             if isinstance(error, AccessDenied):
                 # Toggl answers in the same way where the token does not see the workspace: then this raises.
@@ -307,7 +309,7 @@ class Pull:
             self._skip(reader, reason)
         self._report_unseen_money()
 
-    def _skip(self, reader: ListReader, reason: str) -> None:
+    def _skip(self, reader: ListReader | RatesReader, reason: str) -> None:
         """Record that Toggl refuses the stream, so that the run does not fail; what was loaded before stays."""
         page = reader.skip(reason)
         self._loader.load(page, self._loader.decode(page))
@@ -325,6 +327,28 @@ class Pull:
                 self._request.workspace_id,
                 " and ".join(self.summary.unseen),
             )
+
+    def _build_reader(self, cursor: str | None, watermark: datetime | None) -> EntriesReader | ListReader | RatesReader:
+        if self._stream.listing == "histories":
+            return self._build_rates_reader(cursor, watermark)
+        return build_reader(self._session, self._request, cursor, watermark, self._clock)
+
+    def _build_rates_reader(self, cursor: str | None, watermark: datetime | None) -> RatesReader:
+        request = self._request
+        before = cursors.load(cursor, RatesCursor)
+        rates, attempt = _continued(before, request)
+        if not request.incremental and (before.attempt is None or attempt.started != before.attempt.started):
+            rates = replace(rates, marks={})
+        return RatesReader(
+            self._session,
+            self._stream,
+            request.workspace_id,
+            find_rated_objects(self._target, request.workspace_id),
+            rates,
+            run_started=attempt.started,
+            watermark=watermark,
+            clock=self._clock,
+        )
 
     def _load(self, page: Page) -> None:
         request, summary = self._request, self.summary
@@ -445,8 +469,16 @@ def build_scope(request: PullRequest) -> str:
 def build_reader(
     session: TogglSession, request: PullRequest, cursor: str | None, watermark: datetime | None, clock: Clock
 ) -> EntriesReader | ListReader:
-    """Return the reader of a stream, beginning at a cursor, or at the start without one."""
+    """Return the reader of a stream, beginning at a cursor, or at the start without one.
+
+    :raises ConfigurationError: the stream cannot be read without a warehouse.
+    """
     stream = get_stream(request.stream)
+    if stream.listing == "histories":
+        raise ConfigurationError(
+            f"The stream {stream.name} cannot be read by itself: projects, tasks and members in a warehouse say whose "
+            "rates changed. Load it with TogglToSqlOperator and read the table."
+        )
     if stream.listing != "report":
         listed, attempt = _continued(cursors.load(cursor, ListCursor), request)
         options = ListOptions(request.workspace_id, attempt.started, request.incremental)

@@ -114,6 +114,7 @@ _REQUIRED = {
     "time_entries": ("start", "duration", "at"),
     "users": (),
     "project_users": ("project_id",),
+    "rates": ("type", "level"),
     "workspace_users": ("user_id",),
     "timesheet_setups": ("member_id",),
     "timesheets": ("status",),

@@ -12,6 +12,7 @@ from airflow_provider_toggl.core.errors import SchemaTooNew
 from airflow_provider_toggl.core.load.engines.contract import Session
 from airflow_provider_toggl.core.load.engines.dialect import Dialect, quote
 from airflow_provider_toggl.core.load.merging import changed_days, history_sql, rule
+from airflow_provider_toggl.core.load.tables.amounts import create_amounts
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
 from airflow_provider_toggl.core.load.tables.state import STATEMENTS
 
@@ -59,6 +60,10 @@ _SECOND_STREAMS = (
 
 def _second_tables(dialect: Dialect) -> list[str]:
     return [rule.create_table(TABLES[stream], dialect) for stream in _SECOND_STREAMS]
+
+
+def _add_rates(dialect: Dialect) -> list[str]:
+    return [rule.create_table(TABLES["rates"], dialect), *create_amounts(dialect)]
 
 
 _KEYS = {"schema_version": "version", "zone_offsets": "begin_at", "change_counter": "seq"}
@@ -118,6 +123,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     history_sql.create_tables,
     _add_keys,
     _second_tables,
+    _add_rates,
 )
 
 
