@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.sandbox.rest_v9.writes import clients, entries, projects, tags, tasks
 from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
+from airflow_provider_toggl.sandbox.workspace import rates
 from airflow_provider_toggl.sandbox.workspace.records import (
     PALETTE,
     Project,
@@ -444,15 +445,11 @@ class Mutator:
 
     def change_terms(self) -> Mutation:
         """Change rate, labor cost and working hours of a user, each to a value or to none."""
-        user, now, rng = self.active_user(), self.world.now(), self.rng
-        fields = {
-            "rate_cents": rng.choice((None, 100 * rng.randrange(60, 180))),
-            "rate_changed_at": now,
-            "labor_cost_cents": rng.choice((None, 50 * rng.randrange(50, 160))),
-            "labor_cost_changed_at": now,
-            "working_hours_in_minutes": rng.choice((None, 240, 480)),
-        }
-        self.world.change(user, fields, self.world.owner)
+        user, rng = self.active_user(), self.rng
+        amounts = {"billable_rates": 100 * rng.randrange(60, 180), "labor_costs": 50 * rng.randrange(50, 160)}
+        for kind, cents in amounts.items():
+            self.world.rates.set(kind, user, rng.choice((None, cents)), quietly=True)
+        self.world.change(user, {"working_hours_in_minutes": rng.choice((None, 240, 480))}, self.world.owner)
         return {"ids": [user.id]}
 
     def move_timesheet(self) -> Mutation:
@@ -497,6 +494,31 @@ class Mutator:
         """Delete a record of a table that nothing refers to."""
         record = self.any_of(getattr(self.world, table).values())
         return {"ids": [find_id(self.world.mark_deleted(record, self.world.owner))]}
+
+    def change_rate(self) -> Mutation:
+        """Set, end or delete a rate or a labor cost of a task, a member, a project, a user or the workspace."""
+        world, rng = self.world, self.rng
+        kind = rng.choice(("billable_rates", "billable_rates", "labor_costs"))
+        level = rng.choice(rates.LEVELS[kind])
+        tables = {"task": world.tasks, "project_user": world.project_users, "project": world.projects}
+        record: rates.Rated = world.workspace
+        if level == "workspace_user":
+            record = self.active_user()
+        elif level != "workspace":
+            record = self.any_of(tables[level].values())
+        live = [rate for rate in world.rates.history(kind, record) if rate.deleted_at is None]
+        deed = rng.choice(("override-all", "override-current", "start-today", "past", "future", "end", "delete"))
+        cents = 5 * rng.randrange(200, 4_000)
+        if deed == "delete" and live:
+            world.rates.delete(rng.choice(live), record)
+        elif deed in ("past", "future", "end"):
+            days = rng.randrange(1, 90) * (1 if deed == "future" else -1)
+            start = world.now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=days)
+            world.rates.set(kind, record, None if deed == "end" else cents, start=start)
+        else:
+            mode = "override-current" if deed == "delete" else deed
+            world.rates.set(kind, record, cents, mode=mode)
+        return {"ids": [rate.id for rate in world.rates.history(kind, record)], "deed": deed}
 
     def _recent(self) -> int:
         return self.unix_now() - 1 - int(self.rng.random() * 14 * DAY)
@@ -547,4 +569,5 @@ KINDS = {
     "delete_expense": (0.5, "expenses", lambda mutator: mutator.remove("expenses")),
     "delete_project_group": (0.5, "project_groups", lambda mutator: mutator.remove("project_groups")),
     "delete_currency": (0.2, "currencies", lambda mutator: mutator.remove("currencies")),
+    "change_rate": (1, "rates", Mutator.change_rate),
 }

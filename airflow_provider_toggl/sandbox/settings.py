@@ -121,6 +121,8 @@ class Settings:
     users_list_deleted: bool = True
     #: Lists have the labor costs of users on premium plans; false: null, as for a token whose owner may not see them.
     labor_costs_shown: bool = True
+    #: Histories of rates have deleted ones, with `deleted_at`. Source: documented by that field.
+    rates_list_deleted: bool = True
     #: `/workspaces/{id}/timesheets` answers an `array` with one envelope, or the envelope, an `object`, as other lists
     #: do. Source: documented.
     timesheets_answer: Literal["array", "object"] = "array"

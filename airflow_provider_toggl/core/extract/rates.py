@@ -1,7 +1,7 @@
 """Read the histories of rates: one request for each object whose rate or cost changed since its history was read.
 
 No list of Toggl has the rates of all objects. The lists of projects, tasks and members say when each object's rate and
-labor cost changed last, so that only those histories are read. The workspace itself is asked at each run.
+labor cost changed last, so that only those histories are read.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class RatedObject:
     :param kind: which history of it this is about.
     :param id: the object's id.
     :param subject: the ids that its rates concern time entries by.
-    :param currency: ISO 4217 code of its amounts; None for the workspace's.
+    :param currency: ISO 4217 code of its amounts, which Toggl's rates lack; None where it is not known.
     :param changed_at: when its rate changed last (UTC).
     :param source: the stream that says so.
     """
@@ -67,7 +67,6 @@ class RatedObject:
 class RatedObjects:
     """The objects with rates that the warehouse knows.
 
-    :param objects: of all levels but the workspace.
     :param read_up_to: of each source that is loaded, the instant (Toggl's clock) up to which its changes are known.
     :param missing: sources that were never loaded.
     :param stored: ids of the live rates that are stored, by kind, level and object.
@@ -117,18 +116,16 @@ class RatesReader:
         if self.cursor.read_at is not None and self.cursor.read_at >= self._run_started:
             return
         opened_at = max(utc(self._clock.now()), self._run_started)
-        workspace, answer = self._read_workspace()
-        currency = workspace.get("default_currency")
-        due = self._find_due(workspace)
+        due = self._find_due()
         self._session.expect(len(due))
-        log.info("%s: %s changed.", self._stream.name, plural(len(due), "history"))
+        log.info("%s: %s to read.", self._stream.name, plural(len(due), "history"))
         parts = [due[index : index + PAGE] for index in range(0, len(due), PAGE)] or [[]]
         for index, part in enumerate(parts):
-            page = _OpenPage(currency if isinstance(currency, str) else None, answer.date)
+            page = _OpenPage(utc(self._clock.now()))
             error = self._read_part(part, page)
             done = error is None and index == len(parts) - 1
             if done:
-                self._close(opened_at, answer.date)
+                self._close(opened_at)
             share = 1.0 if done else (index * PAGE + page.read) / max(1, len(due))
             yield self._build_page(page, share)
             if error is not None:
@@ -170,31 +167,18 @@ class RatesReader:
             return
         self.cursor = replace(self.cursor, marks={**self.cursor.marks, one.list_name: one.changed_at})
 
-    def _read_workspace(self) -> tuple[dict[str, Any], TogglResponse]:
-        path = f"/api/v9/workspaces/{self._workspace_id}"
-        answer = self._session.request("GET", path)
-        decoded = answer.json()
-        if not isinstance(decoded, dict):
-            raise MalformedAnswer(f"GET {path}: the answer is no object. It was not loaded; the next run asks again.")
-        return decoded, answer
-
-    def _find_due(self, workspace: Mapping[str, Any]) -> list[RatedObject]:
+    def _find_due(self) -> list[RatedObject]:
         """Return the objects whose histories are to be read, those of one list by the time of their change."""
-        objects: Iterable[RatedObject] = self._rated.objects
-        changed_at = moment(workspace.get("rate_last_updated"))
-        if changed_at is not None:
-            subject = Subject(self._workspace_id)
-            own = RatedObject("billable_rates", "workspace", self._workspace_id, subject, None, changed_at, "workspace")
-            objects = (own, *objects)
         marks = self.cursor.marks
-        due = [one for one in objects if one.list_name not in marks or one.changed_at >= marks[one.list_name]]
+        due = [
+            one for one in self._rated.objects if one.list_name not in marks or one.changed_at >= marks[one.list_name]
+        ]
         return sorted(due, key=lambda one: (one.list_name, one.changed_at, one.id))
 
-    def _close(self, opened_at: datetime, asked_at: datetime) -> None:
+    def _close(self, opened_at: datetime) -> None:
         """Move the marks to where the lists were read up to: nothing that changed before is missing."""
-        read_up_to = {"workspace": asked_at, **self._rated.read_up_to}
         marks = dict(self.cursor.marks)
-        for source, up_to in read_up_to.items():
+        for source, up_to in self._rated.read_up_to.items():
             for kind in ("billable_rates", "labor_costs"):
                 if kind not in self._refused:
                     marks[f"{source}/{kind}"] = up_to
@@ -207,7 +191,7 @@ class RatesReader:
                 self._workspace_id,
             )
             return
-        known = min(read_up_to.values())
+        known = min(self._rated.read_up_to.values())
         self._watermark = max(known, self._watermark or known)
 
     def skip(self, reason: str) -> Page:
@@ -218,7 +202,7 @@ class RatesReader:
         is_new = self.cursor.skipped != reason
         log.log(logging.WARNING if is_new else logging.INFO, "Skipped, and asked again at the next run: %s", reason)
         self.cursor = replace(self.cursor, skipped=reason)
-        return self._build_page(_OpenPage(None, utc(self._clock.now())), 1.0)
+        return self._build_page(_OpenPage(utc(self._clock.now())), 1.0)
 
     def _build_page(self, page: _OpenPage, share: float) -> Page:
         spent, self._spent = self._spent, self._session.spent
@@ -240,11 +224,9 @@ class RatesReader:
 class _OpenPage:
     """Histories on their way to a page.
 
-    :param currency: the workspace's.
     :param observed_at: when the first of them was read, by Toggl's clock: none of them is older.
     """
 
-    currency: str | None
     observed_at: datetime
     rows: list[dict[str, Any]] = field(default_factory=list)
     absent: set[int] = field(default_factory=set)
@@ -267,21 +249,19 @@ class _OpenPage:
             decoded = None
         if not isinstance(decoded, list) or not all(isinstance(row, dict) for row in decoded):
             raise MalformedAnswer(f"GET {path}: the answer is no list of rates. It was not loaded.")
+        if not self.read:
+            self.observed_at = answer.date
         self.read += 1
-        self.rows += [complete(row, one, self.currency) for row in decoded]
+        self.rows += [complete(row, one) for row in decoded]
         found = {row.get("id") for row in decoded}
         self.absent |= {id_ for id_ in stored.get((one.kind, one.level, one.id), ()) if id_ not in found}
 
 
-def complete(row: Mapping[str, Any], one: RatedObject, currency: str | None) -> dict[str, Any]:
+def complete(row: Mapping[str, Any], one: RatedObject) -> dict[str, Any]:
     """Return a rate with what it is set for, in the same form at each level, and its currency.
-
-    Toggl's rates have no currency: a project has its own for what is billed, else the workspace's applies
-    (https://community.toggl.com/t/project-and-project-member-billable-rates/212).
 
     :param row: the rate as Toggl sends it.
     :param one: the object that its history was read for.
-    :param currency: the workspace's.
     """
     subject = {name: getattr(one.subject, name) for name in FIELDS[one.level]}
     return {
@@ -292,6 +272,6 @@ def complete(row: Mapping[str, Any], one: RatedObject, currency: str | None) -> 
         "type": one.kind,
         "level": one.level,
         "level_id": one.id,
-        "currency": one.currency or currency,
+        "currency": one.currency,
         "at": row.get("updated_at"),
     }

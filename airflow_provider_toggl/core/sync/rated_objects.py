@@ -37,6 +37,7 @@ _SOURCES = (
     _Source("project_users", "project_user", {"project_id": "project_id", "user_id": "user_id"}),
     _Source("tasks", "task", {"task_id": "id"}),
     _Source("workspace_users", "workspace_user", {"user_id": "user_id"}),
+    _Source("workspaces", "workspace", {}),
 )
 _CHANGED: dict[Kind, str] = {"billable_rates": "rate_last_updated", "labor_costs": "labor_cost_last_updated"}
 
@@ -54,9 +55,9 @@ def find_rated_objects(target: PullTarget, workspace_id: int) -> RatedObjects:
     read_up_to: dict[str, datetime] = {}
     objects: list[RatedObject] = []
     missing: list[str] = []
-    currencies = _find_currencies(target, workspace_id)
+    currencies = _Currencies(target, workspace_id)
     for source in _SOURCES:
-        state = target.find_state(source.stream, str(workspace_id)) if source.stream in TABLES else None
+        state = target.find_state(source.stream, str(workspace_id))
         if state is None or state.watermark is None:
             missing.append(source.stream)
             continue
@@ -65,9 +66,7 @@ def find_rated_objects(target: PullTarget, workspace_id: int) -> RatedObjects:
     return RatedObjects(tuple(objects), read_up_to, tuple(missing), _find_stored(target, workspace_id))
 
 
-def _find_objects(
-    target: Warehouse, source: _Source, workspace_id: int, currencies: Mapping[int, str]
-) -> list[RatedObject]:
+def _find_objects(target: Warehouse, source: _Source, workspace_id: int, currencies: _Currencies) -> list[RatedObject]:
     columns = {column.name for column in TABLES[source.stream].columns}
     changed = {kind: name for kind, name in _CHANGED.items() if name in columns}
     belongs = ["project_id"] if "project_id" in columns else []
@@ -81,16 +80,29 @@ def _find_objects(
         project = row["id"] if source.stream == "projects" else row.get("project_id")
         for kind, name in changed.items():
             if row[name] is not None:
-                # Costs are in the workspace's currency: they are not billed to a project's client.
-                currency = currencies.get(project or 0) if kind == "billable_rates" else None
-                subject = Subject(workspace_id, **ids)
+                currency, subject = currencies.find(kind, project), Subject(workspace_id, **ids)
                 found.append(RatedObject(kind, source.level, row["id"], subject, currency, row[name], source.stream))
     return found
 
 
-def _find_currencies(target: Warehouse, workspace_id: int) -> dict[int, str]:
-    rows = _rows(target, "projects", ["id", "currency"], workspace_id)
-    return {row["id"]: row["currency"] for row in rows if row["currency"]}
+class _Currencies:
+    """The currencies of a workspace.
+
+    What is billed for a project is in the project's currency, else in the workspace's
+    (https://community.toggl.com/t/project-and-project-member-billable-rates/212). Labor costs are taken to be in the
+    workspace's: no client sees them.
+    """
+
+    def __init__(self, target: Warehouse, workspace_id: int) -> None:
+        projects = _rows(target, "projects", ["id", "currency"], workspace_id)
+        workspaces = _rows(target, "workspaces", ["id", "default_currency"], workspace_id)
+        self._of_projects = {row["id"]: row["currency"] for row in projects if row["currency"]}
+        self._otherwise = next((row["default_currency"] for row in workspaces), None)
+
+    def find(self, kind: Kind, project_id: int | None) -> str | None:
+        """Return the currency of a rate; None where it is not known."""
+        own = self._of_projects.get(project_id) if kind == "billable_rates" and project_id else None
+        return own or self._otherwise
 
 
 def _find_stored(target: Warehouse, workspace_id: int) -> dict[tuple[str, str, int], frozenset[int]]:

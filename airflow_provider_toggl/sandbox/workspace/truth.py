@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from airflow_provider_toggl.sandbox.formats import invoice_items, micros_z, seconds_z, units
+from airflow_provider_toggl.sandbox.workspace.rates import Rate, level_id
 from airflow_provider_toggl.sandbox.workspace.records import (
     Client,
     Currency,
@@ -67,7 +68,8 @@ def _time_entry(world: World, entry: TimeEntry) -> Row:
 def _project(world: World, project: Project) -> Row:
     if world.settings.plan == "free":
         return _row(project, billable=None, hourly_rate_cents=None, currency=None)
-    return _row(project, currency=world.workspace.default_currency)
+    rate = world.rates.current_cents("billable_rates", project)
+    return _row(project, hourly_rate_cents=rate, currency=world.workspace.default_currency)
 
 
 def _unchanged(world: World, record: Client | Tag | ProjectGroup) -> Row:  # noqa: ARG001 - one signature for all streams
@@ -102,10 +104,10 @@ def _workspace_user(world: World, user: User) -> Row:
         "role": "admin" if user.is_admin else "user",
         "inactive": user.inactive,
         "group_ids": sorted(group.id for group in live(world.groups.values()) if user.id in group.user_ids),
-        "rate": units(seen.rate_cents),
-        "rate_last_updated": _second(seen.rate_changed_at),
-        "labor_cost": units(seen.labor_cost_cents),
-        "labor_cost_last_updated": _second(seen.labor_cost_changed_at),
+        "rate": units(world.rates.current_cents("billable_rates", user)),
+        "rate_last_updated": _second(world.rates.changed_at("billable_rates", user)),
+        "labor_cost": units(world.rates.current_cents("labor_costs", user)),
+        "labor_cost_last_updated": _second(world.rates.changed_at("labor_costs", user)),
         "working_hours_in_minutes": seen.working_hours_in_minutes,
         "timezone": user.timezone,
         "at": micros_z(user.at),
@@ -199,11 +201,39 @@ def _second(moment: datetime | None) -> str | None:
 
 
 def _project_user(world: World, member: ProjectUser) -> Row:
-    return _row(member, rate_cents=member.rate_cents if world.settings.plan != "free" else None)
+    return _row(member, rate_cents=world.rates.current_cents("billable_rates", member))
 
 
 def _group(world: World, group: Group) -> Row:  # noqa: ARG001 - one signature for all streams
     return _row(group, user_ids=sorted(group.user_ids))
+
+
+def _rate(world: World, rate: Rate) -> Row:
+    ids: dict[str, int | None] = dict.fromkeys(("user_id", "project_id", "task_id"))
+    if rate.level == "project_user":
+        member = world.project_users[rate.level_id]
+        ids |= {"user_id": member.user_id, "project_id": member.project_id}
+    elif rate.level == "workspace_user":
+        ids["user_id"] = next(user.id for user in world.users.values() if level_id(user) == rate.level_id)
+    elif rate.level in ("project", "task"):
+        ids[f"{rate.level}_id"] = rate.level_id
+    return {
+        "id": rate.id,
+        "workspace_id": rate.workspace_id,
+        "type": rate.kind,
+        "level": rate.level,
+        "level_id": rate.level_id,
+        **ids,
+        "amount": units(rate.amount_cents),
+        "currency": world.workspace.default_currency,
+        "start": _second(rate.start),
+        "end": _second(rate.end),
+        "rate_change_mode": rate.mode,
+        "creator_id": rate.creator_id,
+        "created_at": _second(rate.created_at),
+        "at": _second(rate.updated_at),
+        "deleted_at": _second(rate.deleted_at),
+    }
 
 
 #: The streams, with the function that makes their rows.
@@ -216,6 +246,7 @@ STREAMS: dict[str, Callable[[World, Any], Row]] = {
     "users": _user,
     "project_users": _project_user,
     "groups": _group,
+    "rates": _rate,
     "workspace_users": _workspace_user,
     "timesheet_setups": _timesheet_setup,
     "timesheets": _timesheet,
@@ -247,5 +278,5 @@ def truth(world: World, stream: str) -> list[Row]:
     if stream in ("timesheets", "timesheet_setups") and not world.has_approvals():
         return []
     to_row = STREAMS[stream]
-    records: dict[int, Any] = getattr(world, SOURCES.get(stream, stream))
+    records: Any = getattr(world, SOURCES.get(stream, stream))
     return sorted((to_row(world, record) for record in records.values()), key=itemgetter("id"))

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.workspace.rates import RateHistories
 from airflow_provider_toggl.sandbox.workspace.records import (
     Client,
     Currency,
@@ -96,6 +97,7 @@ FIRST_IDS: dict[str, int] = {
     "task": 111_400_000,
     "project_user": 96_200_000,
     "group": 188_900,
+    "rate": 5_120_000,
     "time_entry": 4_294_000_000,
     "currency": 100,
     "timesheet_setup": 71_000,
@@ -229,6 +231,7 @@ class World:
         self.project_users: dict[int, ProjectUser] = {}
         self.groups: dict[int, Group] = {}
         self.time_entries: dict[int, TimeEntry] = {}
+        self.rates = RateHistories(self)
         self.currencies: dict[int, Currency] = {}
         self.timesheet_setups: dict[int, TimesheetSetup] = {}
         self.timesheets: dict[int, Timesheet] = {}
@@ -309,10 +312,10 @@ class World:
         return self._tracked
 
     def rate_of(self, entry: TimeEntry) -> int | None:
-        """Return the hourly rate of a time entry in cents; None if the plan, the project or the entry has none."""
-        if not entry.billable or entry.project_id is None or self.settings.plan == "free":
+        """Return the hourly rate that held when a time entry started, in cents; None if it has none."""
+        if not entry.billable or self.settings.plan == "free":
             return None
-        return self.projects[entry.project_id].hourly_rate_cents
+        return self.rates.cents_of("billable_rates", entry)
 
     def entries_as_of(self, lag_seconds: float) -> Mapping[int, TimeEntry]:
         """Return the time entries as they were ``lag_seconds`` ago.

@@ -59,10 +59,10 @@ def _terms(world: World, user: User) -> Json:
     """Return rate, labor cost and working hours of a member as far as the plan has them."""
     seen = seen_terms(world, user)
     return {
-        "rate": units(seen.rate_cents),
-        "rate_last_updated": seconds_or_none(seen.rate_changed_at),
-        "labor_cost": units(seen.labor_cost_cents),
-        "labor_cost_last_updated": seconds_or_none(seen.labor_cost_changed_at),
+        "rate": units(world.rates.current_cents("billable_rates", user)),
+        "rate_last_updated": seconds_or_none(world.rates.changed_at("billable_rates", user)),
+        "labor_cost": units(world.rates.current_cents("labor_costs", user)),
+        "labor_cost_last_updated": seconds_or_none(world.rates.changed_at("labor_costs", user)),
         "working_hours_in_minutes": seen.working_hours_in_minutes,
     }
 
@@ -126,8 +126,8 @@ def v9_workspace(world: World, viewer: User | None = None, *, listed: bool = Fal
         "role": "admin" if admin else "user",
         "suspended_at": None,
         "server_deleted_at": None,
-        "default_hourly_rate": None,
-        "rate_last_updated": None,
+        "default_hourly_rate": units(world.rates.current_cents("billable_rates", workspace)),
+        "rate_last_updated": seconds_or_none(world.rates.changed_at("billable_rates", workspace)),
         "default_currency": workspace.default_currency,
         "only_admins_may_create_projects": False,
         "only_admins_may_create_tags": False,
