@@ -500,11 +500,15 @@ class Mutator:
         world, rng = self.world, self.rng
         kind = rng.choice(("billable_rates", "billable_rates", "labor_costs"))
         level = rng.choice(rates.LEVELS[kind])
-        tables = {"task": world.tasks, "project_user": world.project_users, "project": world.projects}
+        tables: dict[str, dict[int, Any]] = {
+            "task": world.tasks,
+            "project_user": world.project_users,
+            "project": world.projects,
+        }
         record: rates.Rated = world.workspace
         if level == "workspace_user":
             record = self.active_user()
-        elif level != "workspace":
+        elif level in tables:
             record = self.any_of(tables[level].values())
         live = [rate for rate in world.rates.history(kind, record) if rate.deleted_at is None]
         deed = rng.choice(("override-all", "override-current", "start-today", "past", "future", "end", "delete"))
@@ -516,8 +520,7 @@ class Mutator:
             start = world.now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=days)
             world.rates.set(kind, record, None if deed == "end" else cents, start=start)
         else:
-            mode = "override-current" if deed == "delete" else deed
-            world.rates.set(kind, record, cents, mode=mode)
+            world.rates.set(kind, record, cents, mode=rates.read_mode(deed) or "override-current")
         return {"ids": [rate.id for rate in world.rates.history(kind, record)], "deed": deed}
 
     def _recent(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,7 @@ from airflow_provider_toggl.core.errors import (
     PlanLacksFeature,
 )
 from airflow_provider_toggl.core.extract.cursor import RatesCursor, dump
-from airflow_provider_toggl.core.extract.pages import Page, moment, retry_malformed
+from airflow_provider_toggl.core.extract.pages import Page, retry_malformed
 from airflow_provider_toggl.core.json_text import read_json
 from airflow_provider_toggl.core.rates.levels import FIELDS, Kind, Level, Subject
 from airflow_provider_toggl.core.streams import Stream

@@ -7,11 +7,10 @@ from typing import Any
 from airflow_provider_toggl.sandbox.formats import seconds_offset, seconds_or_none, units
 from airflow_provider_toggl.sandbox.rest_v9.writes.request import MALFORMED, WriteRequest
 from airflow_provider_toggl.sandbox.routing import NO_BODY, ApiRequest, ApiResponse, Route
-from airflow_provider_toggl.sandbox.workspace.rates import LEVELS, Rate, Rated, level_id
+from airflow_provider_toggl.sandbox.workspace.rates import LEVELS, Rate, Rated, level_id, read_mode
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World, get_live
 
 BASE = "/api/v9/workspaces/{workspace_id}/rates"
-MODES = ("override-all", "override-current", "start-today")
 #: Per hour, in units of the currency. The bound keeps sums within 64 bits.
 LARGEST_AMOUNT = 1_000_000
 
@@ -39,18 +38,18 @@ def create_rate(request: ApiRequest) -> ApiResponse:
     # The definition says labor_rates here and labor_costs where rates are read.
     kind = {"labor_rates": "labor_costs"}.get(write.text("type") or "", write.text("type") or "billable_rates")
     _check_access(request, kind)
-    level, mode, start = write.text("level") or "", write.text("mode"), write.time("start")
+    level, mode, start = write.text("level") or "", read_mode(write.body.get("mode")), write.time("start")
     record = _find_record(world, level, write.integer("level_id") or 0)
     amount = write.body.get("amount")
     if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not 0 < amount <= LARGEST_AMOUNT:
         raise ErrorResponse(400, MALFORMED)
-    if level not in LEVELS[kind] or (start is None and mode not in MODES):
+    if level not in LEVELS[kind] or (start is None and mode is None):
         raise ErrorResponse(400, "Request payload must be informed")
     world.rates.set(
         kind,
         record,
         round(amount * 100),
-        mode=mode or "start-today",  # type: ignore[arg-type]
+        mode=mode or "start-today",
         start=start,
         actor=request.actor,
         request=request.source,

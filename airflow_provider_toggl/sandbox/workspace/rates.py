@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["billable_rates", "labor_costs"]
 Mode = Literal["override-all", "override-current", "start-today"]
+MODES: tuple[Mode, ...] = ("override-all", "override-current", "start-today")
 Rated = Task | ProjectUser | Project | User | Workspace
 
 #: The levels of each kind, the one that wins first.
@@ -73,6 +74,11 @@ def level_id(record: Rated) -> int:
     return record.workspace_user_id if isinstance(record, User) else record.id
 
 
+def read_mode(value: Any) -> Mode | None:
+    """Return a mode of changing a rate; None if it is none."""
+    return next((mode for mode in MODES if mode == value), None)
+
+
 class RateHistories:
     """All rates of a world."""
 
@@ -94,7 +100,7 @@ class RateHistories:
         return self._stored[key]
 
     def values(self) -> Iterable[Rate]:
-        """Return the rates of all records that the plan and the settings show, by id."""
+        """Return the rates of all records that exist, as far as the plan and the settings show them, by id."""
         world = self._world
         records: list[Rated] = [
             world.workspace,
@@ -103,6 +109,7 @@ class RateHistories:
             *world.project_users.values(),
             *world.tasks.values(),
         ]
+        records = [one for one in records if isinstance(one, Workspace) or one.deleted_at is None]
         kinds = [kind for kind in LEVELS if self.refusal(kind) is None]
         found = [rate for kind in kinds for record in records for rate in self.history(kind, record)]
         return sorted(found, key=lambda rate: rate.id)
@@ -248,7 +255,8 @@ class RateHistories:
             record.at = now
             self._world.version += 1
         else:
-            self._world.change(record, fields, actor, request)
+            change: Any = self._world.change
+            change(record, fields, actor, request)
 
     def _put_present(self, kind: str, record: Rated) -> dict[str, Any]:
         """Set and return the fields with the record's present amount, if it has any."""

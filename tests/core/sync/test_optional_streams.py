@@ -30,7 +30,7 @@ def test_members_have_rates_costs_and_hours_and_follow_each_change(workspace: Wo
     assert workspace.wrong("workspace_users") == []
 
 
-@pytest.mark.parametrize("stream", [name for name in STREAMS if name not in FIRST])
+@pytest.mark.parametrize("stream", [name for name in STREAMS if name not in (*FIRST, "rates")])
 def test_a_stream_reaches_the_truth_through_changes_and_deletions(workspace: Workspace, stream: str) -> None:
     assert workspace.pull(stream).inserted > 0
     assert workspace.wrong(stream) == []

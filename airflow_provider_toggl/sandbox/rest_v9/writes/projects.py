@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_toggl.sandbox.rest_v9.writes.clients import create_client, find_client
 from airflow_provider_toggl.sandbox.rest_v9.writes.request import MALFORMED, WriteRequest, apply_to_each
+from airflow_provider_toggl.sandbox.workspace.rates import read_mode
 from airflow_provider_toggl.sandbox.workspace.records import PALETTE, Project, ProjectUser
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World, get_live, live
 
@@ -176,8 +177,8 @@ def _change(write: WriteRequest, project: Project, fields: dict[str, Any]) -> Pr
     """Change fields of a project; a rate becomes part of its history by ``rate_change_mode``."""
     if "hourly_rate_cents" in fields:
         cents = fields.pop("hourly_rate_cents")
-        mode = write.body.get("rate_change_mode") or "override-current"
-        if mode not in ("override-all", "override-current", "start-today"):
+        mode = read_mode(write.body.get("rate_change_mode") or "override-current")
+        if mode is None:
             raise ErrorResponse(400, MALFORMED)
         # One event for the whole change.
         write.world.rates.set("billable_rates", project, cents, mode=mode, quietly=True, actor=write.actor)
