@@ -64,3 +64,14 @@ def test_only_what_is_in_the_week_of_the_person_s_zone_counts(example: Any, zone
 def test_a_week_in_which_clocks_change_has_an_hour_more(example: Any) -> None:
     begin, end = example.bounds(date(2026, 10, 19), "Europe/Berlin")
     assert end - begin == timedelta(hours=169)
+
+
+def test_the_statements_run_in_both_databases(warehouse: Any, example: Any) -> None:
+    begin, end = example.bounds(MONDAY, "UTC")
+    with warehouse.transaction() as transaction:
+        transaction.run(example.CREATE)
+        transaction.run(example.REMEMBER, [MONDAY, 1])
+    assert warehouse.query(example.PEOPLE).to_pylist() == []
+    assert warehouse.query(example.ENTRIES, [end, begin]).to_pylist() == []
+    assert warehouse.query(example.SENT, [MONDAY]).column(0).to_pylist() == [1]
+    assert warehouse.query(example.SENT, [begin.date() - timedelta(days=7)]).num_rows == 0

@@ -1,4 +1,4 @@
-"""Which changes the example of locked weeks finds, in both databases that it names."""
+"""Which changes the example of locked weeks finds."""
 
 from __future__ import annotations
 
@@ -124,3 +124,13 @@ def test_a_change_is_shown_with_names_before_and_after(example: Any) -> None:
     )
     assert (edited["before"], edited["after"], edited["changed_by"]) == ("Old", "New", "unknown")
     assert (deleted["before"], deleted["after"], deleted["person"]) == ("Fix, 1.50 h", "", "Ann")
+
+
+def test_the_statements_run_in_both_databases(warehouse: Any, example: Any) -> None:
+    with warehouse.transaction() as transaction:
+        transaction.run(example.CREATE)
+        transaction.run_many(example.REMEMBER, [(1, "a" * 64), (2, "b" * 64)])
+    for query in (example.SHEETS, example.INVOICES, example.NAMES):
+        assert warehouse.query(query).to_pylist() == []
+    assert warehouse.query(example.CHANGES, [instant(1)]).to_pylist() == []
+    assert warehouse.query(example.REPORTED).num_rows == 2
