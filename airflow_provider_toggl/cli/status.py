@@ -74,4 +74,8 @@ def lines(health: Health) -> Iterator[str]:
     for one in health.streams:
         moments = (one.watermark, one.ran_at, one.event_at)
         words = ["-" if moment is None else ago(moment, health.at) for moment in moments]
+        words[0] = "skipped" if one.skipped else words[0]
         yield f"  {one.stream:<16} {one.warehouse:<24} {words[0]:<14} {words[1]:<14} {words[2]}"
+    for one in health.streams:
+        if one.skipped:
+            yield f"  skipped: {one.skipped}"

@@ -57,17 +57,21 @@ def record_declaration(conn_id: str, declaration: Mapping[str, object]) -> None:
     use_activity_log(conn_id, lambda activity: activity.set_status(records.declaration_key(conn_id), declaration))
 
 
-def record_load(conn_id: str, *, workspace_id: int, stream: str, watermark: str | None, warehouse: str) -> None:
+def record_load(
+    conn_id: str, *, workspace_id: int, stream: str, watermark: str | None, warehouse: str, skipped: str = ""
+) -> None:
     """Record how far a stream has been loaded now.
 
     :param watermark: RFC 3339, None during the first load.
     :param warehouse: connection and schema.
+    :param skipped: why Toggl refused the stream; empty if it did not.
     """
     load: dict[str, Any] = {
         "workspace_id": workspace_id,
         "stream": stream,
         "watermark": watermark,
         "warehouse": warehouse,
+        "skipped": skipped,
     }
     now = datetime.now(timezone.utc)
     use_activity_log(conn_id, lambda activity_log: records.record_load(activity_log, conn_id, **load, ran_at=now))

@@ -171,8 +171,7 @@ class TogglHook(BaseHook):
     ) -> Iterator[list[dict[str, Any]]]:
         """Yield the pages of a stream as Toggl returns them. Each page is requested when it is needed.
 
-        :param stream: ``time_entries``, ``projects``, ``clients``, ``tags``, ``tasks``, ``users``, ``project_users``
-            or ``groups``.
+        :param stream: one of ``core.streams.STREAMS``.
         :param since: first day of time entries, in the token owner's zone; 30 days ago by default.
         :param until: last day of time entries; tomorrow by default.
         :param page_size: time entries per page.
@@ -213,6 +212,46 @@ class TogglHook(BaseHook):
     def groups(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
         """Yield pages of user groups."""
         return self.pages("groups", **more)
+
+    def workspace_users(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of the workspace's members, with roles, rates, labor costs and working hours."""
+        return self.pages("workspace_users", **more)
+
+    def timesheet_setups(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of the rules by which members hand in timesheets."""
+        return self.pages("timesheet_setups", **more)
+
+    def timesheets(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of timesheets with their approval."""
+        return self.pages("timesheets", **more)
+
+    def organization_users(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of the users of the workspace's organization."""
+        return self.pages("organization_users", **more)
+
+    def currencies(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of the codes of the workspace's currencies, each as ``{"iso_code": …}``."""
+        return self.pages("currencies", **more)
+
+    def project_groups(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of which groups have access to which projects."""
+        return self.pages("project_groups", **more)
+
+    def invoices(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of invoices with their items."""
+        return self.pages("invoices", **more)
+
+    def expenses(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of expenses."""
+        return self.pages("expenses", **more)
+
+    def workspaces(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield a page with the workspace and its settings."""
+        return self.pages("workspaces", **more)
+
+    def organizations(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield a page with the workspace's organization."""
+        return self.pages("organizations", **more)
 
     def get_df(
         self,

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from airflow_provider_toggl.sandbox.workspace.records import User
+from airflow_provider_toggl.sandbox.workspace.records import Invoice, User
 
 
 def seconds_z(moment: datetime) -> str:
@@ -43,6 +43,14 @@ def accounts_id(user: User) -> str:
     """Return the user's id at Toggl's accounts service: 22 characters, derived from the user id."""
     digest = hashlib.sha256(f"toggl-account-{user.id}".encode()).digest()[:16]
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def invoice_items(invoice: Invoice) -> list[dict[str, object]]:
+    """Return the items of an invoice, with amounts in units of its currency."""
+    return [
+        {"item_id": number, "description": text, "quantity": quantity, "amount": units(cents)}
+        for number, (quantity, cents, text) in enumerate(invoice.items, 1)
+    ]
 
 
 def units(cents: int | None) -> float | int | None:

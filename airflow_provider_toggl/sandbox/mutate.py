@@ -5,23 +5,23 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, time, timedelta, timezone
-from typing import Any, TypeVar
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.sandbox.rest_v9.writes import clients, entries, projects, tags, tasks
 from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
+from airflow_provider_toggl.sandbox.workspace import rates
 from airflow_provider_toggl.sandbox.workspace.records import (
     PALETTE,
-    Client,
     Project,
     ProjectUser,
-    Tag,
     Task,
     TimeEntry,
     User,
 )
 from airflow_provider_toggl.sandbox.workspace.seed_entries import DAY, clock_changes
-from airflow_provider_toggl.sandbox.workspace.world import STREAM_OF, World, WorldChange
+from airflow_provider_toggl.sandbox.workspace.truth import find_id
+from airflow_provider_toggl.sandbox.workspace.world import STREAM_OF, EntityT, World, WorldChange
 
 #: How many time entries are drawn at random until one fits.
 DRAWS = 50
@@ -29,7 +29,6 @@ DRAWS = 50
 FIRST_YEAR = 2007
 
 Mutation = dict[str, Any]
-RecordT = TypeVar("RecordT", Client, Project, Tag, Task, User, TimeEntry)
 
 
 class UnknownMutation(ValueError):
@@ -89,7 +88,10 @@ def _record_changes(mutator: Mutator, make: Callable[[Mutator], Mutation]) -> tu
     changed: dict[str, set[int]] = {}
 
     def record(change: WorldChange) -> None:
-        changed.setdefault(STREAM_OF[change.kind], set()).add(change.obj.id)
+        changed.setdefault(STREAM_OF[change.kind], set()).add(find_id(change.obj))
+        if isinstance(change.obj, User):
+            for stream in ("workspace_users", "organization_users"):
+                changed.setdefault(stream, set()).add(change.obj.workspace_user_id)
         if isinstance(change.obj, TimeEntry):
             (mutator.deleted.discard if change.obj.deleted_at is None else mutator.deleted.add)(change.obj.id)
 
@@ -113,12 +115,12 @@ class Mutator:
 
     # drawing
 
-    def find_any(self, records: Iterable[RecordT]) -> RecordT | None:
+    def find_any(self, records: Iterable[EntityT]) -> EntityT | None:
         """Draw a record that is not deleted, if there is one."""
         live = sorted((record for record in records if record.deleted_at is None), key=lambda record: record.id)
         return self.rng.choice(live) if live else None
 
-    def any_of(self, records: Iterable[RecordT]) -> RecordT:
+    def any_of(self, records: Iterable[EntityT]) -> EntityT:
         """Draw a record that is not deleted.
 
         :raises NothingToChange: there is none.
@@ -441,6 +443,86 @@ class Mutator:
         world.mark_deleted(user, world.owner)
         return {"ids": [user.id]}
 
+    def change_terms(self) -> Mutation:
+        """Change rate, labor cost and working hours of a user, each to a value or to none."""
+        user, rng = self.active_user(), self.rng
+        amounts = {"billable_rates": 100 * rng.randrange(60, 180), "labor_costs": 50 * rng.randrange(50, 160)}
+        for kind, cents in amounts.items():
+            self.world.rates.set(kind, user, rng.choice((None, cents)), quietly=True)
+        self.world.change(user, {"working_hours_in_minutes": rng.choice((None, 240, 480))}, self.world.owner)
+        return {"ids": [user.id]}
+
+    def move_timesheet(self) -> Mutation:
+        """Hand in, approve, reject or reopen a timesheet."""
+        sheet, now = self.any_of(self.world.timesheets.values()), self.world.now()
+        approver = self.world.timesheet_setups[sheet.timesheet_setup_id].approver_id
+        reopened: dict[str, Any] = {"status": "open", "submitted_at": None, "decided_at": None, "decided_by": None}
+        steps: dict[str, dict[str, Any]] = {
+            "open": {"status": "submitted", "submitted_at": now},
+            "submitted": {
+                "status": self.rng.choice(("approved", "rejected")),
+                "decided_at": now,
+                "decided_by": approver,
+            },
+        }
+        fields = steps.get(sheet.status, {**reopened, "rejection_comment": ""})
+        self.world.change(sheet, fields, self.world.owner)
+        return {"ids": [find_id(sheet)]}
+
+    def delete_timesheet_setup(self) -> Mutation:
+        """Delete the setup of a member, with the member's timesheets."""
+        setup = self.any_of(self.world.timesheet_setups.values())
+        for sheet in list(self.world.timesheets.values()):
+            if sheet.timesheet_setup_id == setup.id and sheet.deleted_at is None:
+                self.world.mark_deleted(sheet, self.world.owner)
+        self.world.mark_deleted(setup, self.world.owner)
+        return {"ids": [setup.id]}
+
+    def change_invoice(self) -> Mutation:
+        """Move the due date of an invoice."""
+        invoice = self.any_of(self.world.invoices.values())
+        self.world.change(invoice, {"due_date": invoice.due_date + timedelta(days=7)}, self.world.owner)
+        return {"ids": [invoice.id]}
+
+    def change_expense(self) -> Mutation:
+        """Approve or reject an expense."""
+        expense = self.any_of(self.world.expenses.values())
+        self.world.change(expense, {"state": self.rng.choice(("approved", "rejected"))}, self.world.owner)
+        return {"ids": [expense.id]}
+
+    def remove(self, table: str) -> Mutation:
+        """Delete a record of a table that nothing refers to."""
+        record = self.any_of(getattr(self.world, table).values())
+        return {"ids": [find_id(self.world.mark_deleted(record, self.world.owner))]}
+
+    def change_rate(self) -> Mutation:
+        """Set, end or delete a rate or a labor cost of a task, a member, a project, a user or the workspace."""
+        world, rng = self.world, self.rng
+        kind = rng.choice(("billable_rates", "billable_rates", "labor_costs"))
+        level = rng.choice(rates.LEVELS[kind])
+        tables: dict[str, dict[int, Any]] = {
+            "task": world.tasks,
+            "project_user": world.project_users,
+            "project": world.projects,
+        }
+        record: rates.Rated = world.workspace
+        if level == "workspace_user":
+            record = self.active_user()
+        elif level in tables:
+            record = self.any_of(tables[level].values())
+        live = [rate for rate in world.rates.history(kind, record) if rate.deleted_at is None]
+        deed = rng.choice(("override-all", "override-current", "start-today", "past", "future", "end", "delete"))
+        cents = 5 * rng.randrange(200, 4_000)
+        if deed == "delete" and live:
+            world.rates.delete(rng.choice(live), record)
+        elif deed in ("past", "future", "end"):
+            days = rng.randrange(1, 90) * (1 if deed == "future" else -1)
+            start = world.now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=days)
+            world.rates.set(kind, record, None if deed == "end" else cents, start=start)
+        else:
+            world.rates.set(kind, record, cents, mode=rates.read_mode(deed) or "override-current")
+        return {"ids": [rate.id for rate in world.rates.history(kind, record)], "deed": deed}
+
     def _recent(self) -> int:
         return self.unix_now() - 1 - int(self.rng.random() * 14 * DAY)
 
@@ -481,4 +563,14 @@ KINDS = {
     "create_over_midnight": (2, "time_entries", Mutator.create_over_midnight),
     "create_over_clock_change": (1, "time_entries", Mutator.create_over_clock_change),
     "remove_user": (0.2, "users", Mutator.remove_user),
+    "change_terms": (1, "users", Mutator.change_terms),
+    "move_timesheet": (3, "timesheets", Mutator.move_timesheet),
+    "delete_timesheet_setup": (0.5, "timesheet_setups", Mutator.delete_timesheet_setup),
+    "change_invoice": (1, "invoices", Mutator.change_invoice),
+    "delete_invoice": (0.5, "invoices", lambda mutator: mutator.remove("invoices")),
+    "change_expense": (1, "expenses", Mutator.change_expense),
+    "delete_expense": (0.5, "expenses", lambda mutator: mutator.remove("expenses")),
+    "delete_project_group": (0.5, "project_groups", lambda mutator: mutator.remove("project_groups")),
+    "delete_currency": (0.2, "currencies", lambda mutator: mutator.remove("currencies")),
+    "change_rate": (1, "rates", Mutator.change_rate),
 }

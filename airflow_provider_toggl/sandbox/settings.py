@@ -119,6 +119,16 @@ class Settings:
     #: `/workspaces/{id}/users` has those who left, unmarked, unless `exclude_deleted`. Source: documented by that
     #: parameter.
     users_list_deleted: bool = True
+    #: Lists have the labor costs of users on premium plans; false: null, as for a token whose owner may not see them.
+    labor_costs_shown: bool = True
+    #: Histories of rates have deleted ones, with `deleted_at`. Source: documented by that field.
+    rates_list_deleted: bool = True
+    #: `/workspaces/{id}/timesheets` answers an `array` with one envelope, or the envelope, an `object`, as other lists
+    #: do. Source: documented.
+    timesheets_answer: Literal["array", "object"] = "array"
+    #: `/workspaces/{id}/project_groups` without `project_ids` is refused. Source: documented as required, as other
+    #: parameters are that are not; invented.
+    project_groups_need_ids: bool = False
     #: Filters of reports by `billable` and duration are a 402 on the free plan. Source: documented as premium; status
     #: invented.
     report_paid_filters_refused: bool = True

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_toggl.core.arguments import Parser, parse_day, parse_flag, parse_stream, parse_whole, required
-from airflow_provider_toggl.core.errors import PlanLacksFeature
 from airflow_provider_toggl.core.extract.windows import check_range
 from airflow_provider_toggl.core.streams import check_days
+from airflow_provider_toggl.hooks.activity import record_load
 from airflow_provider_toggl.transfers.read_transfer import ReadingTask
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.sync.pull import PullRequest, PullSummary
 
 
 class StreamReadingTask(ReadingTask):
     """Reads one stream of a workspace.
 
-    :param stream: ``time_entries`` (all users), ``projects``, ``clients``, ``tags``, ``tasks``, ``users``,
-        ``project_users`` or ``groups``. (templated)
+    :param stream: name of the stream, which is that of its table: ``time_entries`` (all users), ``projects`` and so on,
+        see ``core.streams.STREAMS``. (templated)
     :param since: first day of the history (``2024-01-01``, in the zone of the token's owner), or a moment with its
         zone. Without it, the first run goes back until a year has no entries. Only for time entries. (templated)
     :param until: last day, with ``incremental=False``. (templated)
@@ -62,12 +64,18 @@ class StreamReadingTask(ReadingTask):
         """Return the arguments of a request that say what of the stream is read."""
         return {"stream": self.stream, "incremental": self.incremental, "windows_per_run": self.windows_per_run}
 
-    @contextmanager
-    def skipping_without_plan(self) -> Iterator[None]:
-        """Skip the task if the workspace's plan lacks the stream. Time entries are part of every plan."""
-        try:
-            yield
-        except PlanLacksFeature as error:
-            if self.stream == "time_entries":
-                raise
-            raise AirflowSkipException(f"{self.stream} is not part of the workspace's plan. {error}") from None
+    def end_run(self, request: PullRequest, summary: PullSummary) -> None:
+        """Record the run for the page, and skip the task where Toggl refused the stream.
+
+        :raises AirflowSkipException: the plan or the token lacks the stream.
+        """
+        record_load(
+            self.toggl_conn_id,
+            workspace_id=request.workspace_id,
+            stream=self.stream,
+            watermark=summary.watermark,
+            warehouse=request.warehouse,
+            skipped=summary.skipped,
+        )
+        if summary.skipped:
+            raise AirflowSkipException(summary.skipped)

@@ -14,7 +14,6 @@ from airflow_provider_toggl.core.arguments import (
     parse_text,
     required,
 )
-from airflow_provider_toggl.hooks.activity import record_load
 from airflow_provider_toggl.hooks.files import open_storage
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.transfers.stream_arguments import StreamReadingTask
@@ -79,16 +78,9 @@ class TogglToFilesOperator(StreamReadingTask):
         earlier = FileSummary(**progress["summary"]) if progress["summary"] else None
         session = hook.get_conn()
         run = FilePull(session, storage, request, self.format, summary=earlier)
-        with self.skipping_without_plan():
-            self.run_reading(run, session, progress)
+        self.run_reading(run, session, progress)
         self._report(run.unreported, run.scope)
-        record_load(
-            self.toggl_conn_id,
-            workspace_id=request.workspace_id,
-            stream=self.stream,
-            watermark=run.summary.watermark,
-            warehouse=storage.url,
-        )
+        self.end_run(request, run.summary)
         return run.summary.as_dict()
 
     def say(self, summary: dict[str, Any]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from airflow_provider_toggl.core.arguments import Parser
-from airflow_provider_toggl.hooks.activity import record_load
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.transfers.read_transfer import ReadTransfer
 from airflow_provider_toggl.transfers.stream_arguments import StreamReadingTask
@@ -49,15 +48,8 @@ class TogglToSqlOperator(StreamReadingTask, ReadTransfer):
         with self.open_warehouse() as target:
             session = hook.get_conn()
             pull = Pull(session, target, request, summary=earlier)
-            with self.skipping_without_plan():
-                self.run_transfer(pull, session, target, outlets, progress)
-        record_load(
-            self.toggl_conn_id,
-            workspace_id=request.workspace_id,
-            stream=self.stream,
-            watermark=pull.summary.watermark,
-            warehouse=request.warehouse,
-        )
+            self.run_transfer(pull, session, target, outlets, progress)
+        self.end_run(request, pull.summary)
         return pull.summary.as_dict()
 
     def list_streams_written(self) -> list[str]:

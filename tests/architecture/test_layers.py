@@ -19,6 +19,7 @@ BASE = {
     "core.wording",
     "core.lineage",
     "core.databases",
+    "core.rates",
 }
 CORE = BASE | {
     "core.client",
@@ -45,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.log_fields": set(),
     "core.wording": set(),
     "core.lineage": set(),
+    "core.rates": set(),
     "core.databases": {"core.clock", "core.errors"},
     "core.client": BASE,
     "core.events": BASE,

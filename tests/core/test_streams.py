@@ -9,14 +9,32 @@ from airflow_provider_toggl.core.streams import STREAMS, Stream, get_stream
 
 
 def test_the_streams_are_those_that_the_tables_are_named_for() -> None:
-    assert list(STREAMS) == ["time_entries", "projects", "clients", "tags", "tasks", "users", "project_users", "groups"]
+    assert list(STREAMS) == [
+        "time_entries",
+        "projects",
+        "clients",
+        "tags",
+        "tasks",
+        "users",
+        "project_users",
+        "groups",
+        "workspace_users",
+        "timesheet_setups",
+        "timesheets",
+        "organization_users",
+        "currencies",
+        "project_groups",
+        "invoices",
+        "expenses",
+        "workspaces",
+        "organizations",
+    ]
 
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=lambda stream: stream.name)
 def test_a_path_is_below_the_base_url_and_needs_nothing_but_workspace_and_organization(stream: Stream) -> None:
     wanted = {name for _, name, _, _ in string.Formatter().parse(stream.path) if name}
-    assert "workspace_id" in wanted
-    assert wanted <= {"workspace_id", "organization_id"}
+    assert set() < wanted <= {"workspace_id", "organization_id"}
     assert stream.path.startswith(("/api/v9/", "/reports/api/v3/"))
 
 

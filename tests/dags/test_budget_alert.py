@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import pytest
-from support.connections import Connections
-from support.repository import ROOT
+from support.repository import load_example
 from support.toggl_rows import NOON, at, decode, report_row
 
 from airflow_provider_toggl.core.load.values import Progress
-from airflow_provider_toggl.hooks.warehouse import open_warehouse
 
 pytestmark = [pytest.mark.airflow, pytest.mark.newest]
 
@@ -24,22 +20,7 @@ DAY = "2025-05-02T17:03:50+00:00"
 def example(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module of the example."""
     monkeypatch.setenv("TOGGL_WORKSPACE_ID", "1")
-    spec = importlib.util.spec_from_file_location("budget_alert", ROOT / "dags" / "toggl_budget_alert.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(params=["duckdb", "postgres"])
-def warehouse(request: pytest.FixtureRequest, connections: Connections, tmp_path: Path) -> Any:
-    fields = {"conn_type": "duckdb", "host": str(tmp_path / "warehouse.duckdb")}
-    if request.param == "postgres":
-        fields = request.getfixturevalue("postgres_fields")
-    connections.set("warehouse", **fields)
-    with open_warehouse("warehouse", schema="toggl") as target:
-        yield target
+    return load_example("toggl_budget_alert")
 
 
 def tracked(id_: int, project_id: int, hours: int) -> Any:

@@ -12,6 +12,7 @@ import pytest
 from support.airflow_home import AirflowHome, connect_sandbox
 
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
+from airflow_provider_toggl.core.streams import STREAM_BY_ENTITY
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 
 pytest.importorskip("airflow.providers.openlineage")  # in the environment of the newest Airflow only
@@ -72,7 +73,7 @@ def test_a_run_reports_what_each_task_reads_and_writes(
     draining = events["lineage.drain", "COMPLETE"]
     assert names(draining, "inputs") == [(workspace, "events")]
     assert (warehouse, table) in names(draining, "outputs")
-    assert counts(draining) == dict.fromkeys(set(TABLES) - {"groups"}, 0)
+    assert counts(draining) == dict.fromkeys(STREAM_BY_ENTITY.values(), 0)
     assert {(warehouse, table), (workspace, "tags")} <= set(names(events["lineage.read", "COMPLETE"], "inputs"))
     failing = events["lineage.fail", "FAIL"]
     assert names(failing, "outputs") == [(warehouse, "warehouse.time.tags")]

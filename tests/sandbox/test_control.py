@@ -16,7 +16,7 @@ from airflow_provider_toggl.sandbox.server import ControlRefused
 @pytest.mark.parametrize(
     ("method", "name", "body", "message"),
     [
-        ("GET", "truth/invoices", None, r"No such stream: invoices\. Streams: time_entries"),
+        ("GET", "truth/estimates", None, r"No such stream: estimates\. Streams: time_entries"),
         ("POST", "mutate", {"seed": 1, "n": -1}, "n from 0"),
         ("POST", "mutate", {"seed": "x", "n": 1}, "integers"),
         ("POST", "mutate", {"n": 1, "kinds": "late_edit"}, "list of texts"),

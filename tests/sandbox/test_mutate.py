@@ -27,7 +27,7 @@ Snapshot = dict[str, dict[int, dict[str, Any]]]
 
 
 def fresh(entries: int = 400) -> World:
-    world = build_world(entries=entries, days=90, now=NOW, clock=lambda: NOW)
+    world = build_world(entries=entries, days=90, now=NOW, clock=lambda: NOW, plan="premium")
     world.advance(60)
     return world
 

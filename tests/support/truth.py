@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import requests
 from psycopg.rows import dict_row
 
 STREAMS = ("time_entries", "projects", "clients", "tags", "tasks", "users", "project_users", "groups")
+"""The first streams, whose truth has the sandbox's own names; that of the others has the columns of the tables."""
 _ENTRY_FIELDS = ("workspace_id", "user_id", "project_id", "task_id", "billable")
 
 
@@ -75,6 +76,9 @@ def entity_differences(path: Source, url: str, stream: str) -> list[str]:
     words = [f"{stream} {key} is missing" for key in wanted.keys() - found.keys()]
     words += [f"{stream} {key} should be gone" for key in found.keys() - wanted.keys()]
     for key in wanted.keys() & found.keys():
+        if stream not in STREAMS:
+            words += _column_differences(stream, wanted[key], found[key])
+            continue
         name = "fullname" if stream == "users" else "name"
         if wanted[key].get(name) != found[key].get(name):
             words.append(f"{stream} {key} is called {found[key].get(name)!r}, not {wanted[key].get(name)!r}")
@@ -89,6 +93,23 @@ def differences(
     for stream in streams[1:]:
         words += entity_differences(path, url, stream)
     return words
+
+
+def _column_differences(stream: str, wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    return [
+        f"{stream} {wanted['id']}: {name} is {_plain(found[name])!r}, not {value!r}"
+        for name, value in wanted.items()
+        if name in found and name != "deleted_at" and _plain(found[name]) != value
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as the truth has it."""
+    if isinstance(value, datetime):
+        return _text(value)
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        return json.loads(value)
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _entry_differences(wanted: dict[str, Any], found: dict[str, Any], gone_tags: set[int]) -> list[str]:

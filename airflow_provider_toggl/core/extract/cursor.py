@@ -5,7 +5,7 @@ A cursor is stored in the transaction of the rows that it counts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Literal, TypeVar
 
@@ -132,18 +132,37 @@ class ListCursor:
 
     :param read_at: when the last complete reading began, by this machine's clock.
     :param attempt: the attempt that read last.
+    :param skipped: why Toggl refused the list at the last run; empty if it did not.
     """
 
     version: int = 1
     open: OpenList | None = None
     read_at: datetime | None = None
     attempt: Attempt | None = None
+    skipped: str = ""
 
 
-_Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor)
+@dataclass(frozen=True)
+class RatesCursor:
+    """How far the histories of rates are read.
+
+    :param marks: of each list that says when rates changed: all changes before this instant (Toggl's clock) are read.
+    :param read_at: when the last complete reading began, by this machine's clock.
+    :param attempt: the attempt that read last.
+    :param skipped: why Toggl refused the histories at the last run; empty if it did not.
+    """
+
+    version: int = 1
+    marks: dict[str, datetime] = field(default_factory=dict)
+    read_at: datetime | None = None
+    attempt: Attempt | None = None
+    skipped: str = ""
 
 
-def dump(cursor: EntriesCursor | ListCursor) -> str:
+_Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor, RatesCursor)
+
+
+def dump(cursor: EntriesCursor | ListCursor | RatesCursor) -> str:
     """Return the cursor as JSON."""
     return msgspec.json.encode(cursor).decode()
 

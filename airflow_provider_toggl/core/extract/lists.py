@@ -15,7 +15,7 @@ from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
 from airflow_provider_toggl.core.extract.cursor import ListCursor, OpenList, dump
-from airflow_provider_toggl.core.extract.pages import Page, count_rows, is_last, retry_malformed
+from airflow_provider_toggl.core.extract.pages import Page, as_rows, count_rows, is_last, retry_malformed
 from airflow_provider_toggl.core.streams import Stream
 from airflow_provider_toggl.core.wording import plural
 
@@ -62,6 +62,8 @@ class ListReader:
         self._clock = clock or SystemClock()
         self._watermark = watermark
         self._incomplete = ""
+        self._asked_from = session.spent
+        self._last_body = b""
         self.cursor = cursor
 
     def pages(self) -> Iterator[Page]:
@@ -79,6 +81,26 @@ class ListReader:
             f"The list of {self._stream.name} does not end: {MAX_PAGES:,} pages were read and loaded."
         )
 
+    def skip(self, reason: str) -> Page:
+        """Return a page without rows that stores why the list was refused; the table stays as it is.
+
+        :param reason: what the plan or the token lacks.
+        """
+        is_new = self.cursor.skipped != reason
+        log.log(logging.WARNING if is_new else logging.INFO, "Skipped, and asked again at the next run: %s", reason)
+        self.cursor = replace(self.cursor, open=None, skipped=reason)
+        return Page(
+            stream=self._stream.name,
+            body=b"[]",
+            rows=0,
+            observed_at=utc(self._clock.now()),
+            watermark=self._watermark,
+            cursor=dump(self.cursor),
+            requests=self._session.spent - self._asked_from,
+            where="all",
+            share=1.0,
+        )
+
     def _is_done(self) -> bool:
         return self.cursor.read_at is not None and self.cursor.read_at >= self._options.run_started
 
@@ -94,10 +116,11 @@ class ListReader:
         return self._watermark
 
     def _next_page(self) -> Page:
-        spent = self._session.spent
+        self._asked_from = spent = self._session.spent
         opened = self.cursor.open or self._opened()
         asked = opened.mark if opened.is_checking else opened.since
         answer, rows, total, since = self._ask(self._path(), opened.page, asked)
+        self._check_is_new(answer.body, rows)
         has_changed = opened.is_checking and rows > 0 and since is not None
         if not opened.is_checking:
             opened = replace(opened, mark=opened.mark or answer.date, since=since)
@@ -107,7 +130,7 @@ class ListReader:
         if following is None:
             self._close(opened)
         else:
-            self.cursor = replace(self.cursor, open=following)
+            self.cursor = replace(self.cursor, open=following, skipped="")
         done = following is None
         return Page(
             stream=self._stream.name,
@@ -122,6 +145,15 @@ class ListReader:
             where="all" if since is None else f"changes since {since:%Y-%m-%d %H:%M:%S} UTC",
             share=1.0 if done else (None if total is None else min(1.0, (opened.rows + rows) / max(1, total))),
         )
+
+    def _check_is_new(self, body: bytes, rows: int) -> None:
+        """Raise if the endpoint gives the same page again, because it has no pages: it would never end."""
+        if rows and self._stream.listing == "paged" and body == self._last_body:
+            raise MalformedAnswer(
+                f"Two pages of {self._stream.name} are the same: the endpoint does not count pages. What was read is "
+                "loaded; look for a newer release of this package."
+            )
+        self._last_body = body
 
     def _following(self, opened: OpenList, rows: int, total: int | None, sent_size: int | None) -> OpenList | None:
         """Return what is left to read after a page; None where the list is read.
@@ -157,7 +189,7 @@ class ListReader:
     def _close(self, opened: OpenList) -> None:
         if opened.mark is not None:
             self._watermark = max(opened.mark - OVERLAP, self._watermark or opened.mark - OVERLAP)
-        self.cursor = replace(self.cursor, open=None, read_at=opened.opened_at)
+        self.cursor = replace(self.cursor, open=None, read_at=opened.opened_at, skipped="")
 
     def _path(self) -> str:
         workspace = self._options.workspace_id
@@ -175,6 +207,7 @@ class ListReader:
 
         def ask() -> tuple[TogglResponse, int, int | None]:
             answer = self._session.request("GET", path, params=params)
+            answer = replace(answer, body=as_rows(self._stream, answer.body))
             return answer, *count_rows(answer.body, f"GET {path}")
 
         try:

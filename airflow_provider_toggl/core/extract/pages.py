@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +15,7 @@ import msgspec
 
 from airflow_provider_toggl.core.errors import MalformedAnswer
 from airflow_provider_toggl.core.json_text import paused_garbage_collection, read_json, split_list
+from airflow_provider_toggl.core.streams import Stream
 from airflow_provider_toggl.core.wording import plural
 
 T = TypeVar("T")
@@ -34,6 +36,7 @@ class Page:
     :param where: what was read, for log lines.
     :param share: the share of the window or list that is read with this page, from 0 to 1; None while unknown.
     :param known_before: rows that changed before this moment were on pages of earlier runs; None where that is unknown.
+    :param absent_ids: rows that are stored, and that a complete list on this page lacks.
     """
 
     stream: str
@@ -47,6 +50,7 @@ class Page:
     where: str = ""
     share: float | None = None
     known_before: datetime | None = None
+    absent_ids: tuple[int, ...] = ()
 
 
 class _Entry(msgspec.Struct, gc=False):
@@ -152,6 +156,34 @@ def inspect_report(
 
 def _id_of(entries: list[_Entry]) -> int | None:
     return next((entry.id for entry in entries if isinstance(entry.id, int)), None)
+
+
+def as_rows(stream: Stream, body: bytes) -> bytes:
+    """Return an answer as a list of objects, or an envelope of one, without the keys that are secrets.
+
+    What is no JSON, or has another form than the stream's, stays as it is: the caller reports it.
+    """
+    if stream.form == "list" and not stream.secrets:
+        return body
+    try:
+        value = read_json(body)
+    except ValueError:
+        return body
+    if stream.form == "object" and isinstance(value, dict):
+        value = [value]
+    elif stream.form == "texts" and isinstance(value, list):
+        value = [{stream.key[-1]: one} if isinstance(one, str) else one for one in value]
+    elif stream.form == "envelopes" and isinstance(value, list) and len(value) == 1 and _is_envelope(value[0]):
+        value = value[0]
+    rows = value["data"] if _is_envelope(value) else value
+    for row in rows if isinstance(rows, list) else ():
+        for name in stream.secrets if isinstance(row, dict) else ():
+            row.pop(name, None)
+    return json.dumps(value).encode()
+
+
+def _is_envelope(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("data"), list)
 
 
 def count_rows(body: bytes, asked: str) -> tuple[int, int | None]:

@@ -39,6 +39,8 @@ class FileSummary(PullSummary):
 
     def __str__(self) -> str:
         """Return it as one line of text."""
+        if self.skipped:
+            return super().__str__()
         rows, pages, files = plural(self.rows, "row"), plural(self.pages, "page"), plural(self.files, "file")
         parts = [f"{self.stream} of workspace {self.workspace_id}: {rows} in {pages}"]
         parts.append(f"{self.written:,} written to {files}")

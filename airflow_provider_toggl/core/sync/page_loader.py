@@ -37,11 +37,11 @@ class PageLoader:
 
     def decode(self, page: Page) -> RecordBatch:
         """Return the records of a page, and log its problems."""
-        from airflow_provider_toggl.core.load.decode.records import Observation, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
+        from airflow_provider_toggl.core.load.decode.records import Observation, add_absences, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
 
         batch: RecordBatch = decode_page(page.stream, page.body, Observation(self.workspace_id, page.observed_at))
         log_problems(batch, page.where)
-        return batch
+        return add_absences(batch, self.workspace_id, page.absent_ids, page.observed_at)
 
     def load(
         self, page: Page, batch: RecordBatch, sweep: Sweep | None = None, *, collect_days: bool = False

@@ -303,6 +303,9 @@ def _list_costs(
         state = target.find_state(name, str(workspace_id)) if target else None
         if state is not None and state.watermark is not None:
             costs[name] = StreamCost(0, True)
+        elif stream.listing == "histories":
+            # One for each object whose rate was ever set, which no list counts.
+            costs[name] = StreamCost(0, False)
         elif not stream.per_page:
             asks_first = "{organization_id}" in stream.path and not session.knows_organization(workspace_id)
             costs[name] = StreamCost(2 if asks_first else 1, True)
@@ -318,9 +321,9 @@ def _pages(stream: Stream, rows: int) -> int:
 
 
 def _pages_again(name: str, target: Warehouse | None) -> int:
-    """Return the requests of a list when little has changed; 0 for time entries, which are counted by years."""
+    """Return the requests of a list when little has changed; 0 for those that are not lists."""
     stream = STREAMS[name]
-    if stream.listing == "report":
+    if stream.listing in ("report", "histories"):
         return 0
     rows = target.counts()[name] if target is not None and stream.listing == "paged" else 0
     return max(1, -(-rows // stream.per_page)) if stream.per_page else 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -16,21 +16,23 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.client.limits.quota import Estimate
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock
-from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError, PlanLacksFeature
 from airflow_provider_toggl.core.extract import cursor as cursors
 from airflow_provider_toggl.core.extract import windows
-from airflow_provider_toggl.core.extract.cursor import Attempt, EntriesCursor, ListCursor
+from airflow_provider_toggl.core.extract.cursor import Attempt, EntriesCursor, ListCursor, RatesCursor
 from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesReader
 from airflow_provider_toggl.core.extract.lists import ListOptions, ListReader
 from airflow_provider_toggl.core.extract.pages import Page
+from airflow_provider_toggl.core.extract.rates import RatesReader
 from airflow_provider_toggl.core.instants import parse_instant, rfc3339
 from airflow_provider_toggl.core.load.load_metrics import measure_freshness
 from airflow_provider_toggl.core.load.merging.changes import Changes
 from airflow_provider_toggl.core.load.values import LoadResult, Progress, Sweep
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.log_fields import fields, fields_of, log_line
-from airflow_provider_toggl.core.streams import check_days, get_stream
+from airflow_provider_toggl.core.streams import check_days, get_stream, why_skipped
 from airflow_provider_toggl.core.sync.page_loader import PageLoader, log_problems
+from airflow_provider_toggl.core.sync.rated_objects import find_rated_objects
 from airflow_provider_toggl.core.wording import duration, plural
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor)
+_Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor, RatesCursor)
 
 #: Seconds between log lines about progress.
 LOG_EVERY = 5.0
@@ -108,6 +110,8 @@ class PullSummary:
     :param requests: requests sent, refused ones included.
     :param quota_left: requests left in the lane at the last answer; None where Toggl does not say.
     :param watermark: all changes up to this moment, by Toggl's clock, are loaded; None during the first load.
+    :param skipped: why the stream was left out: the plan or the token lacks it; empty if it was read.
+    :param unseen: columns with money that were null in every row that was read.
     """
 
     stream: str
@@ -125,6 +129,8 @@ class PullSummary:
     watermark: str | None = None
     deferrals: int = 0
     seconds: float = 0.0
+    skipped: str = ""
+    unseen: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON and XCom can hold it."""
@@ -132,6 +138,8 @@ class PullSummary:
 
     def __str__(self) -> str:
         """Return it as one line of text."""
+        if self.skipped:
+            return f"{self.stream} of workspace {self.workspace_id}: skipped. {self.skipped}"
         rows, pages = plural(self.rows, "row"), plural(self.pages, "page")
         parts = [
             f"{self.stream} of workspace {self.workspace_id}: {rows} in {pages}",
@@ -140,6 +148,7 @@ class PullSummary:
         parts += [f"{self.rejected:,} rejected (see rejected_records)"] if self.rejected else []
         parts += [f"{self.unexpected_durations:,} with unexpected durations"] if self.unexpected_durations else []
         parts += [f"{self.absent:,} absent"] if self.absent else []
+        parts += [f"no {' and no '.join(self.unseen)} in any row"] if self.unseen else []
         parts.append(
             plural(self.requests, "request") + ("" if self.quota_left is None else f", {self.quota_left} left")
         )
@@ -200,8 +209,9 @@ class Pull:
         self._loader: Loader = loader
         self.summary = summary or PullSummary(request.stream, request.workspace_id)
         self.changes = Changes()
-        self._current: EntriesReader | ListReader | None = None
+        self._current: EntriesReader | ListReader | RatesReader | None = None
         self._pace = _Pace()
+        self._money: set[str] = set()
         # Requests and seconds of earlier parts of the run, less what session and clock showed when this part began.
         self._base = (0, 0.0)
         if self.summary.inserted or self.summary.updated or self.summary.absent:
@@ -273,21 +283,72 @@ class Pull:
         watermark = state.watermark if state else None
         self.summary.watermark = rfc3339(watermark) or self.summary.watermark
         cursor = state.cursor if state else None
-        reader = self._current = build_reader(self._session, self._request, cursor, watermark, self._clock)
+        reader = self._current = self._build_reader(cursor, watermark)
         if isinstance(reader, EntriesReader):
             self._log_plan(reader)
-        elif not self._stream.per_page:
+        elif self._stream.listing == "whole":
             # The whole list is one answer; some paths need the organization first.
             self._session.expect(2 if "{organization_id}" in self._stream.path else 1)
         logged = started = self._clock.now()
         self._target.release()
-        for page in reader.pages():
-            self._load(page)
-            now = self._clock.now()
-            if now - logged >= LOG_EVERY or self.summary.pages == 1:
-                logged = now
-                self._log_progress(page, now - started)
-            self._target.release()
+        try:
+            for page in reader.pages():
+                self._load(page)
+                now = self._clock.now()
+                if now - logged >= LOG_EVERY or self.summary.pages == 1:
+                    logged = now
+                    self._log_progress(page, now - started)
+                self._target.release()
+        except (PlanLacksFeature, AccessDenied) as error:
+            reason = why_skipped(self._stream, error)
+            if reason is None or isinstance(reader, EntriesReader):
+                raise
+            if isinstance(error, AccessDenied):
+                # Toggl answers in the same way where the token does not see the workspace: then this raises.
+                self._session.request("GET", self._path())
+            self._skip(reader, reason)
+        self._report_unseen_money()
+
+    def _skip(self, reader: ListReader | RatesReader, reason: str) -> None:
+        """Record that Toggl refuses the stream, so that the run does not fail; what was loaded before stays."""
+        page = reader.skip(reason)
+        self._loader.load(page, self._loader.decode(page))
+        self.summary.skipped = reason
+
+    def _report_unseen_money(self) -> None:
+        if not self.summary.rows:
+            return
+        self.summary.unseen = sorted(set(self._stream.money) - self._money)
+        if self.summary.unseen:
+            log.info(
+                "%s of workspace %s: %s is null in every row. Nobody has set it, the plan lacks it, or the token's "
+                "owner may not see it.",
+                self._stream.name,
+                self._request.workspace_id,
+                " and ".join(self.summary.unseen),
+            )
+
+    def _build_reader(self, cursor: str | None, watermark: datetime | None) -> EntriesReader | ListReader | RatesReader:
+        if self._stream.listing == "histories":
+            return self._build_rates_reader(cursor, watermark)
+        return build_reader(self._session, self._request, cursor, watermark, self._clock)
+
+    def _build_rates_reader(self, cursor: str | None, watermark: datetime | None) -> RatesReader:
+        request = self._request
+        before = cursors.load(cursor, RatesCursor)
+        rates, attempt = _continued(before, request)
+        if not request.incremental and (before.attempt is None or attempt.started != before.attempt.started):
+            rates = replace(rates, marks={})
+        return RatesReader(
+            self._session,
+            self._stream,
+            request.workspace_id,
+            find_rated_objects(self._target, request.workspace_id),
+            rates,
+            run_started=attempt.started,
+            watermark=watermark,
+            clock=self._clock,
+        )
 
     def _load(self, page: Page) -> None:
         request, summary = self._request, self.summary
@@ -298,6 +359,7 @@ class Pull:
             sweep = Sweep(request.workspace_id, page.complete_at, request.absent_share, request.absent_rows)
         loaded = self._loader.load(page, batch, sweep, collect_days=True)
         self._collect_changes(batch, loaded)
+        self._money |= {name for name in self._stream.money if batch.table[name].null_count < batch.rows}
         self._pace = self._pace.after(page)
         summary.pages += 1
         summary.rows += page.rows
@@ -407,8 +469,16 @@ def build_scope(request: PullRequest) -> str:
 def build_reader(
     session: TogglSession, request: PullRequest, cursor: str | None, watermark: datetime | None, clock: Clock
 ) -> EntriesReader | ListReader:
-    """Return the reader of a stream, beginning at a cursor, or at the start without one."""
+    """Return the reader of a stream, beginning at a cursor, or at the start without one.
+
+    :raises ConfigurationError: the stream cannot be read without a warehouse.
+    """
     stream = get_stream(request.stream)
+    if stream.listing == "histories":
+        raise ConfigurationError(
+            f"The stream {stream.name} cannot be read by itself: projects, tasks and members in a warehouse say whose "
+            "rates changed. Load it with TogglToSqlOperator and read the table."
+        )
     if stream.listing != "report":
         listed, attempt = _continued(cursors.load(cursor, ListCursor), request)
         options = ListOptions(request.workspace_id, attempt.started, request.incremental)

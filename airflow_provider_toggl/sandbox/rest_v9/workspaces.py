@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from airflow_provider_toggl.sandbox.rest_v9 import me, organizations
+from airflow_provider_toggl.sandbox.rest_v9 import business, me, organizations, rates
 from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import (
     v9_client,
     v9_project,
@@ -260,6 +260,7 @@ def _page(rows: list[Any], page: int | None, size: int) -> list[Any]:
 ROUTES = [
     *me.ROUTES,
     *organizations.ROUTES,
+    *rates.ROUTES,
     Route("GET", BASE, read_workspace, "organization"),
     Route("GET", f"{BASE}/users", list_users, "organization"),
     Route("POST", f"{BASE}/users/data", find_users, "organization"),
@@ -276,5 +277,6 @@ ROUTES = [
     Route("GET", f"{BASE}/tasks", list_tasks, "organization"),
     Route("GET", f"{BASE}/tasks/basic", list_basic_tasks, "organization"),
     Route("GET", f"{BASE}/project_users", list_project_users, "organization"),
+    *business.ROUTES,
     *write_routes.ROUTES,
 ]

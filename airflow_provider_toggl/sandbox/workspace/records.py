@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 #: The project colours that every plan allows.
 PALETTE = (
@@ -19,6 +19,7 @@ class Organization:
     id: int
     name: str
     created_at: datetime
+    deleted_at: None = None
 
 
 @dataclass
@@ -35,11 +36,15 @@ class Workspace:
     default_currency: str = "USD"
     rounding: int = 1
     rounding_minutes: int = 0
+    deleted_at: None = None
 
 
 @dataclass
 class User:
-    """A user of the workspace; ``token`` is their API token, ``timezone`` an IANA name."""
+    """A user of the workspace; ``token`` is their API token, ``timezone`` an IANA name.
+
+    Money is per hour; ``working_hours_in_minutes`` is of a day.
+    """
 
     id: int
     workspace_user_id: int
@@ -52,6 +57,11 @@ class User:
     at: datetime
     inactive: bool = False
     deleted_at: datetime | None = None
+    rate_cents: int | None = None
+    rate_changed_at: datetime | None = None
+    labor_cost_cents: int | None = None
+    labor_cost_changed_at: datetime | None = None
+    working_hours_in_minutes: int | None = None
 
 
 @dataclass
@@ -142,6 +152,111 @@ class Group:
     name: str
     at: datetime
     user_ids: list[int] = field(default_factory=list)
+    deleted_at: datetime | None = None
+
+
+@dataclass
+class Currency:
+    """A currency that the workspace uses."""
+
+    id: int
+    workspace_id: int
+    iso_code: str
+    at: datetime
+    deleted_at: datetime | None = None
+
+
+@dataclass
+class TimesheetSetup:
+    """The rule by which a member hands in timesheets every week."""
+
+    id: int
+    workspace_id: int
+    member_id: int
+    approver_id: int
+    start_date: date
+    at: datetime
+    deleted_at: datetime | None = None
+
+
+@dataclass
+class Timesheet:
+    """One week of a member: ``open``, ``submitted``, ``approved`` or ``rejected``.
+
+    Toggl's definitions have no words for the status: these are invented.
+    """
+
+    id: int
+    workspace_id: int
+    timesheet_setup_id: int
+    member_id: int
+    start_date: date
+    at: datetime
+    timezone: str
+    working_hours_in_minutes: int | None = None
+    status: str = "open"
+    submitted_at: datetime | None = None
+    decided_at: datetime | None = None
+    decided_by: int | None = None
+    rejection_comment: str = ""
+    deleted_at: datetime | None = None
+
+    @property
+    def end_date(self) -> date:
+        """Return the last day of the week."""
+        return self.start_date + timedelta(days=6)
+
+    def decide(self, status: str, by: int, at: datetime) -> None:
+        """Approve or reject it."""
+        self.status, self.decided_by, self.decided_at = status, by, at
+        self.rejection_comment = "Please add descriptions" if status == "rejected" else ""
+        self.at = at
+
+
+@dataclass
+class ProjectGroup:
+    """A group's access to a project."""
+
+    id: int
+    workspace_id: int
+    project_id: int
+    group_id: int
+    at: datetime
+    deleted_at: datetime | None = None
+
+
+@dataclass
+class Invoice:
+    """An invoice; an item is a quantity, an amount in cents and a text."""
+
+    id: int
+    workspace_id: int
+    user_id: int
+    document_id: str
+    issued_on: date
+    due_date: date
+    currency: str
+    items: list[tuple[int, int, str]]
+    created_at: datetime
+    at: datetime
+    deleted_at: datetime | None = None
+
+
+@dataclass
+class Expense:
+    """An expense of a user; ``total_amount`` is in cents."""
+
+    id: int
+    workspace_id: int
+    user_id: int
+    date_of_expense: date
+    category: str
+    description: str
+    currency: str
+    total_amount: int
+    state: str
+    created_at: datetime
+    at: datetime
     deleted_at: datetime | None = None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 from airflow_provider_toggl.sandbox.settings import Plan, Settings
-from airflow_provider_toggl.sandbox.workspace import seed_entries
+from airflow_provider_toggl.sandbox.workspace import seed_business, seed_entries, seed_rates
 from airflow_provider_toggl.sandbox.workspace.records import (
     PALETTE,
     Client,
@@ -128,6 +128,8 @@ def build_world(
     builder.add_groups(groups)
     seed_entries.add_entries(world, rng, entries=entries, days=days, now=moment.astimezone(UTC))
     builder.delete_one_of_each()
+    seed_business.add_business(world, random.Random(f"business {seed}"), founded, moment.astimezone(UTC))
+    seed_rates.add_rates(world, random.Random(f"rates {seed}"), moment.astimezone(UTC))
     return world
 
 

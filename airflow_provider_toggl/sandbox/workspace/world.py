@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,21 +12,45 @@ from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.workspace.rates import RateHistories
 from airflow_provider_toggl.sandbox.workspace.records import (
     Client,
+    Currency,
+    Expense,
     Group,
+    Invoice,
     Organization,
     Project,
+    ProjectGroup,
     ProjectUser,
     Tag,
     Task,
     TimeEntry,
+    Timesheet,
+    TimesheetSetup,
     User,
     Workspace,
 )
 
-Entity = User | Client | Project | Tag | Task | ProjectUser | Group | TimeEntry
-EntityT = TypeVar("EntityT", User, Client, Project, Tag, Task, ProjectUser, Group, TimeEntry)
+Business = Currency | TimesheetSetup | Timesheet | ProjectGroup | Invoice | Expense
+Entity = User | Client | Project | Tag | Task | ProjectUser | Group | TimeEntry | Business
+EntityT = TypeVar(
+    "EntityT",
+    User,
+    Client,
+    Project,
+    Tag,
+    Task,
+    ProjectUser,
+    Group,
+    TimeEntry,
+    Currency,
+    TimesheetSetup,
+    Timesheet,
+    ProjectGroup,
+    Invoice,
+    Expense,
+)
 Action = Literal["created", "updated", "deleted"]
 
 #: The kind of each record class.
@@ -38,6 +63,12 @@ KIND_OF: dict[type, str] = {
     ProjectUser: "project_user",
     Group: "group",
     TimeEntry: "time_entry",
+    Currency: "currency",
+    TimesheetSetup: "timesheet_setup",
+    Timesheet: "timesheet",
+    ProjectGroup: "project_group",
+    Invoice: "invoice",
+    Expense: "expense",
 }
 #: The stream of each kind, which is also the attribute of ``World`` that holds its records.
 STREAM_OF: dict[str, str] = {
@@ -49,6 +80,12 @@ STREAM_OF: dict[str, str] = {
     "project_user": "project_users",
     "group": "groups",
     "time_entry": "time_entries",
+    "currency": "currencies",
+    "timesheet_setup": "timesheet_setups",
+    "timesheet": "timesheets",
+    "project_group": "project_groups",
+    "invoice": "invoices",
+    "expense": "expenses",
 }
 #: The id before the first one of each kind. They resemble Toggl's ids of 2026.
 FIRST_IDS: dict[str, int] = {
@@ -60,7 +97,14 @@ FIRST_IDS: dict[str, int] = {
     "task": 111_400_000,
     "project_user": 96_200_000,
     "group": 188_900,
+    "rate": 5_120_000,
     "time_entry": 4_294_000_000,
+    "currency": 100,
+    "timesheet_setup": 71_000,
+    "timesheet": 900_000,
+    "project_group": 260_000,
+    "invoice": 350_000,
+    "expense": 120_000,
 }
 #: The workspace with these ids. Other workspaces add an offset, because Toggl's ids are globally unique.
 DEFAULT_WORKSPACE_ID = 7_000_001
@@ -139,6 +183,21 @@ def amount_cents(seconds: int, hourly_rate_cents: int) -> int:
     return (2 * seconds * hourly_rate_cents + 3600) // 7200
 
 
+def seen_terms(world: World, user: User) -> User:
+    """Return a user without the rates, costs and working hours that the plan or the token does not show.
+
+    Rates and working hours are on paid plans ("Paid feature" in the definitions); labor costs, on Premium (Toggl's
+    price list).
+    """
+    hidden: dict[str, Any] = {}
+    plan = world.settings.plan
+    if plan == "free":
+        hidden |= dict.fromkeys(("rate_cents", "rate_changed_at", "working_hours_in_minutes"))
+    if plan in ("free", "starter") or not world.settings.labor_costs_shown:
+        hidden |= dict.fromkeys(("labor_cost_cents", "labor_cost_changed_at"))
+    return dataclasses.replace(user, **hidden)
+
+
 class World:
     """One organization with one workspace and all its records.
 
@@ -172,6 +231,13 @@ class World:
         self.project_users: dict[int, ProjectUser] = {}
         self.groups: dict[int, Group] = {}
         self.time_entries: dict[int, TimeEntry] = {}
+        self.rates = RateHistories(self)
+        self.currencies: dict[int, Currency] = {}
+        self.timesheet_setups: dict[int, TimesheetSetup] = {}
+        self.timesheets: dict[int, Timesheet] = {}
+        self.project_groups: dict[int, ProjectGroup] = {}
+        self.invoices: dict[int, Invoice] = {}
+        self.expenses: dict[int, Expense] = {}
         self.listeners: list[Listener] = []
         #: (unix time of the change by the world's clock, entry id, the entry before it; None if it was created).
         self.history: deque[tuple[float, int, TimeEntry | None]] = deque(maxlen=HISTORY_LENGTH)
@@ -207,6 +273,20 @@ class World:
 
     # finding
 
+    @property
+    def workspaces(self) -> dict[int, Workspace]:
+        """Return the workspace by its id."""
+        return {self.workspace.id: self.workspace}
+
+    @property
+    def organizations(self) -> dict[int, Organization]:
+        """Return the organization by its id."""
+        return {self.organization.id: self.organization}
+
+    def has_approvals(self) -> bool:
+        """Return whether the plan has timesheets."""
+        return self.settings.plan in ("premium", "enterprise")
+
     def user_by_token(self, token: str) -> User | None:
         """Return the user with that API token, unless they were removed from the workspace."""
         for user in self.users.values():
@@ -232,10 +312,10 @@ class World:
         return self._tracked
 
     def rate_of(self, entry: TimeEntry) -> int | None:
-        """Return the hourly rate of a time entry in cents; None if the plan, the project or the entry has none."""
-        if not entry.billable or entry.project_id is None or self.settings.plan == "free":
+        """Return the hourly rate that held when a time entry started, in cents; None if it has none."""
+        if not entry.billable or self.settings.plan == "free":
             return None
-        return self.projects[entry.project_id].hourly_rate_cents
+        return self.rates.cents_of("billable_rates", entry)
 
     def entries_as_of(self, lag_seconds: float) -> Mapping[int, TimeEntry]:
         """Return the time entries as they were ``lag_seconds`` ago.

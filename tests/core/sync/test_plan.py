@@ -4,13 +4,16 @@ import json
 from datetime import timedelta
 
 import pytest
-from support.pulls import STREAMS, Workspace
+from support.pulls import Workspace
 
 from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.core.sync.plan import LoadPlan, build_plan, format_hours
+
+LISTS = len(STREAMS) - 1
 
 
 def plan(workspace: Workspace, *, with_warehouse: bool = False, session=None, **options) -> LoadPlan:
@@ -56,7 +59,7 @@ def test_a_plan_takes_a_request_or_two_for_each_year_and_few_more(workspace: Wor
     assert log["by_lane"]["organization"] <= 3 + a_year * years
     assert log["by_lane"]["organization"] <= 2 + 2 * years
     assert planned.each_reconciliation == 3 * years
-    assert planned.each_run == years + 7
+    assert planned.each_run == years + LISTS
 
 
 def test_since_ends_the_history_of_a_plan(workspace: Workspace):
@@ -89,10 +92,11 @@ def test_only_what_is_missing_in_the_warehouse_is_planned(workspace: Workspace):
 
 
 def test_of_a_warehouse_that_is_complete_nothing_is_left_to_load(workspace: Workspace):
-    workspace.pull_all()
+    for stream in STREAMS:
+        workspace.pull(stream)
     planned = plan(workspace, with_warehouse=True)
     assert (planned.requests, planned.rows, planned.asked) == (0, 0, 1)
-    assert planned.each_run == 10
+    assert planned.each_run == 3 + LISTS
 
 
 def test_what_others_used_of_the_quota_is_not_spare(build):
@@ -133,8 +137,8 @@ def test_a_plan_has_the_hours_on_each_of_toggl_s_plans_and_here(build):
     session.reserve = 2
     planned = plan(workspace, session=session)
     assert planned.page_size == 10
-    # 60 pages, a year without entries, the days ahead, seven lists: 69 in windows of 28.
-    assert planned.requests == 69
+    # 60 pages, a year without entries, the days ahead, and the lists, in windows of 28.
+    assert planned.requests == 62 + LISTS
     assert planned.hours["Free"] == pytest.approx(2.0, abs=0.02)
     assert planned.hours["Starter"] < 0.1
     assert planned.hours_here == pytest.approx(2.0, abs=0.1)

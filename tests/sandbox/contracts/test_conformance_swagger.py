@@ -59,6 +59,13 @@ NULLS: dict[str, dict[str, str]] = {
     "dto.ProjectStatusResponse": {"plan": "billable_amount", "doc": "estimated_seconds"},
     "tasks.TaskStatus": {"doc": "estimated_seconds"},
     "models.WebhookSubscription": {"doc": "validated_at"},
+    "timesheetsetups.APITimesheetSetup": {"doc": "end_date"},
+    "timesheets.APITimesheet": {
+        "doc": "submitted_at approved_or_rejected_at approved_or_rejected_id approved_or_rejected_name",
+        "plan": "working_hours_in_minutes",
+    },
+    "models.UserInvoice": {"doc": "deleted_at"},
+    "expenses.Expense": {"doc": "trip_id deleted_at"},
 }
 # Keys that are sent (recorded, or read by public clients) and that the definitions do not have.
 EXTRA: dict[str, set[str]] = {
@@ -121,7 +128,10 @@ def strict(file: str, schema: dict[str, Any], name: str = "") -> dict[str, Any]:
     if schema.get("type") == "array":
         return {"type": "array", "items": strict(file, schema["items"], name)}
     if "properties" not in schema:
-        return {key: schema[key] for key in ("type", "enum", "format", "additionalProperties") if key in schema}
+        plain = {key: schema[key] for key in ("type", "enum", "format", "additionalProperties") if key in schema}
+        if isinstance(plain.get("additionalProperties"), dict):
+            plain["additionalProperties"] = strict(file, plain["additionalProperties"])
+        return plain
     properties = {}
     for key, value in schema["properties"].items():
         own = strict(file, value)
@@ -247,6 +257,8 @@ def read_everything(to: Checked) -> None:
     to.ask("GET", "/workspaces/{ws}/tasks", since=0)
     to.ask("GET", "/workspaces/{ws}/tasks/basic", active="both")
     to.ask("GET", "/workspaces/{ws}/project_users")
+    for path in ("timesheet_setups", "timesheets", "currencies", "project_groups", "invoices", "expenses"):
+        to.ask("GET", f"/workspaces/{{ws}}/{path}")
     to.ask("POST", "/workspaces/{ws}/users/data", {"user_ids": [world.owner.id]})
     to.ask("POST", "/workspaces/{ws}/clients/data", {"client_ids": [client]})
     for path in (

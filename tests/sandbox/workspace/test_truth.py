@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_toggl.sandbox.workspace.seed import build_world
-from airflow_provider_toggl.sandbox.workspace.truth import STREAMS, UnknownStream, truth
-from airflow_provider_toggl.sandbox.workspace.world import World
+from airflow_provider_toggl.sandbox.workspace.truth import SOURCES, STREAMS, UnknownStream, truth
+from airflow_provider_toggl.sandbox.workspace.world import World, live
 
 NOW = datetime(2026, 3, 20, 15, 30, 0, 123456, tzinfo=timezone.utc)
 
@@ -24,11 +24,11 @@ def world() -> World:
 def test_each_stream_is_json_sorted_by_id_with_deleted_ones_marked(world: World, stream: str) -> None:
     rows = truth(world, stream)
     assert json.loads(json.dumps(rows)) == rows
-    assert [row["id"] for row in rows] == sorted(getattr(world, stream))
-    for row in rows:
-        deleted_at = getattr(world, stream)[row["id"]].deleted_at
-        assert (row["deleted_at"] is None) == (deleted_at is None)
-        assert row["at"].endswith("Z")
+    records = getattr(world, SOURCES.get(stream, stream)).values()
+    assert [row["id"] for row in rows] == sorted({row["id"] for row in rows})
+    assert len(rows) == len(records)
+    assert sum(row["deleted_at"] is None for row in rows) == len(live(records))
+    assert all(row["at"].endswith("Z") for row in rows)
 
 
 def row_of(world: World, entry_id: int) -> dict[str, Any]:
@@ -77,5 +77,5 @@ def test_a_description_that_is_missing_stays_none_and_an_empty_one_empty(world: 
 
 
 def test_an_unknown_stream_is_named(world: World) -> None:
-    with pytest.raises(UnknownStream, match="invoices"):
-        truth(world, "invoices")
+    with pytest.raises(UnknownStream, match="estimates"):
+        truth(world, "estimates")

@@ -45,9 +45,15 @@ class Unreadable(ValueError):
 
 
 class Member(msgspec.Struct, gc=False):
-    """A user as a group lists it."""
+    """A user as a group or a timesheet lists it."""
 
     user_id: Int64
+
+
+class MemberGroup(msgspec.Struct, gc=False):
+    """A group as a user lists it."""
+
+    group_id: Int64
 
 
 @dataclass(frozen=True)
@@ -157,13 +163,18 @@ def parse_json(value: Any) -> str:
     return replace_surrogates(text)
 
 
-def parse_members(value: Any) -> list[int]:
-    """Return the users' ids of a group's list of members."""
+def parse_members(value: Any, key: str = "user_id") -> list[int]:
+    """Return the ids of a list of objects: by default the users' ids of a group's members."""
     if not isinstance(value, list):
         raise Unreadable(f"{shown(value)} is not a list")
-    if not all(isinstance(member, dict) and member.get("user_id") is not None for member in value):
-        raise Unreadable("a member has no user_id")
-    return [parse_bigint(member["user_id"]) for member in value]
+    if not all(isinstance(member, dict) and member.get(key) is not None for member in value):
+        raise Unreadable(f"a member has no {key}")
+    return [parse_bigint(member[key]) for member in value]
+
+
+def parse_groups(value: Any) -> list[int]:
+    """Return the groups' ids of a user's list of groups."""
+    return parse_members(value, "group_id")
 
 
 def json_text(raw: msgspec.Raw | None) -> str | None:
@@ -240,6 +251,10 @@ def _convert_members(values: Values) -> pa.Array:
     return pa.array([[member.user_id for member in value or ()] for value in values], _LIST)
 
 
+def _convert_groups(values: Values) -> pa.Array:
+    return pa.array([[group.group_id for group in value or ()] for value in values], _LIST)
+
+
 def _convert_json(values: Values) -> pa.Array:
     return pa.array([json_text(value) for value in values], pa.string())
 
@@ -259,6 +274,7 @@ COLUMN_TYPES: dict[str, ColumnType] = {
     "date": ColumnType(pa.date32(), str, parse_date, _convert_dates),
     "bigint_list": ColumnType(_LIST, list[Int64], parse_bigint_list, _convert_lists),
     "members": ColumnType(_LIST, list[Member], parse_members, _convert_members),
+    "groups": ColumnType(_LIST, list[MemberGroup], parse_groups, _convert_groups),
     "json": ColumnType(pa.string(), msgspec.Raw, parse_json, _convert_json),
 }
-"""By the types of ``schemas.Column``; and ``start`` (an instant that has a local date) and ``members`` (of a group)."""
+"""By the types of ``schemas.Column``; and ``start`` (has a local date), ``members`` and ``groups`` (lists of ids)."""

@@ -23,7 +23,8 @@ from airflow_provider_toggl.core.load.decode.column_types import (
     whole_seconds,
 )
 from airflow_provider_toggl.core.load.decode.shapes import REPORT_ENTRY, REPORT_ROW, ReportRow, Shape
-from airflow_provider_toggl.core.load.tables.schemas import TABLES
+from airflow_provider_toggl.core.load.tables.schemas import TABLES, derive_id
+from airflow_provider_toggl.core.streams import STREAMS
 
 ARROW_SCHEMAS: dict[str, pa.Schema] = {
     stream: pa.schema([pa.field(column.name, COLUMN_TYPES[column.type].arrow) for column in table.columns])
@@ -115,7 +116,7 @@ def build_table(
     :param deleted_at: when their objects were deleted; by default as the rows say.
     """
     schema = ARROW_SCHEMAS[stream]
-    size = len(arrays["id"]) if arrays else 0
+    size = len(next(iter(arrays.values()))) if arrays else 0
     if not size:
         return schema.empty_table()
     if isinstance(observed_at, datetime):
@@ -132,6 +133,8 @@ def build_table(
         "deleted_at": deleted_at,
         "absent_at": pa.nulls(size, INSTANT),
     }
+    if STREAMS[stream].key:
+        arrays["id"] = _derive_ids([arrays[name] for name in STREAMS[stream].key])
     for field in schema:
         if arrays[field.name] is None:
             arrays[field.name] = (
@@ -161,13 +164,20 @@ def _convert(name: str, type_: str, values: Sequence[Any]) -> pa.Array:
 
 
 def _check_required(shape: Shape, values: Mapping[str, Sequence[Any]]) -> None:
-    if None in values["id"]:
-        raise Unreadable("id: missing")
+    for name in shape.identity:
+        if None in values[name]:
+            raise Unreadable(f"{name}: missing")
     lacking = [values[name] for name in shape.required if None in values[name]]
     if lacking:
         for row in zip(values["deleted_at"], *lacking, strict=True):
             if row[0] is None and None in row[1:]:
                 raise Unreadable("a required field: missing")
+
+
+def _derive_ids(columns: Sequence[pa.Array | pa.ChunkedArray]) -> pa.Array:
+    """Return an id for each row, from the values that make up its key."""
+    keys = zip(*(column.to_pylist() for column in columns), strict=True)
+    return pa.array([derive_id(*key) for key in keys], pa.int64())
 
 
 def _fill_workspaces(given: pa.Array | None, otherwise: int | pa.Array, size: int) -> pa.Array:

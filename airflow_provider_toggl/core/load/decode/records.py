@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -138,6 +138,14 @@ def build_absences(stream: str, workspace_id: int, ids: Sequence[int], absent_at
     given = {"workspace_id": workspace_id, "observed_at": _NEVER, "absent_at": absent_at}
     rows = [{"id": id_, **given} for id_ in ids]
     return RecordBatch(stream, pa.Table.from_pylist(rows, schema=ARROW_SCHEMAS[stream]))
+
+
+def add_absences(batch: RecordBatch, workspace_id: int, ids: Sequence[int], absent_at: datetime) -> RecordBatch:
+    """Return a batch that also says that a complete list lacked these ids, see :func:`build_absences`."""
+    if not ids:
+        return batch
+    absences = build_absences(batch.stream, workspace_id, ids, absent_at)
+    return replace(batch, table=pa.concat_tables([batch.table, absences.table]))
 
 
 @paused_garbage_collection()

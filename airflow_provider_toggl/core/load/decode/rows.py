@@ -26,7 +26,7 @@ def read_object(shape: Shape, document: Any, text: bytes | None = None, *, needs
 
     :param document: the object, decoded.
     :param text: its JSON text, from which JSON columns keep theirs; None if there is no such text.
-    :param needs_all: refuse an object without its required fields; a deleted one requires its id only.
+    :param needs_all: refuse an object without its required fields; a deleted one requires its key only.
     :raises Unreadable: it is no object, a field has a value that its column cannot hold, or a required one is missing.
     """
     if not isinstance(document, dict):
@@ -35,7 +35,7 @@ def read_object(shape: Shape, document: Any, text: bytes | None = None, *, needs
     if shape.json_struct is not None and text is not None:
         row |= _find_json_texts(shape, text)
     if needs_all:
-        for name in ("id", *(shape.required if row["deleted_at"] is None else ())):
+        for name in (*shape.identity, *(shape.required if row["deleted_at"] is None else ())):
             if row[name] is None:
                 raise Unreadable(f"{shape.field(name).keys[0]}: missing")
     return row

@@ -14,6 +14,7 @@ import msgspec
 
 from airflow_provider_toggl.core.load.decode.column_types import COLUMN_TYPES, Int64
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
+from airflow_provider_toggl.core.streams import STREAMS
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Shape:
 
     :param stream: the stream.
     :param fields: the fields of the objects.
+    :param identity: columns without which an object has no key, not even a deleted one.
     :param required: columns that an object must fill unless it is deleted.
     :param struct: the type to decode an object as.
     :param json_struct: the type to decode only its JSON columns as, None if it has none.
@@ -43,6 +45,7 @@ class Shape:
 
     stream: str
     fields: tuple[Field, ...]
+    identity: tuple[str, ...]
     required: tuple[str, ...]
     struct: type[msgspec.Struct]
     json_struct: type[msgspec.Struct] | None
@@ -111,10 +114,25 @@ _REQUIRED = {
     "time_entries": ("start", "duration", "at"),
     "users": (),
     "project_users": ("project_id",),
+    "rates": ("type", "level"),
+    "workspace_users": ("user_id",),
+    "timesheet_setups": ("member_id",),
+    "timesheets": ("status",),
+    "organization_users": ("user_id",),
+    "currencies": (),
+    "project_groups": ("project_id", "group_id"),
+    "invoices": (),
+    "expenses": (),
 }
 _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "groups": {"id": ("group_id", "id"), "user_ids": ("users",), "workspace_ids": ("workspaces",)},
     "project_users": {"group_id": ("group_id", "gid")},
+    "timesheet_setups": {"approver_ids": ("approvers",)},
+    "timesheets": {"approver_ids": ("approvers",)},
+    "organization_users": {"group_ids": ("groups",)},
+    "invoices": {"id": ("user_invoice_id", "id"), "at": ("updated_at", "at")},
+    "expenses": {"at": ("updated_at", "at")},
+    "workspaces": {"workspace_id": ("id",)},
 }
 # A member of a workspace has other keys than a user: v9's /workspaces/{id}/workspace_users and /users.
 # Its id is that of the membership; users are known everywhere else by their own.
@@ -124,10 +142,17 @@ _MEMBER_KEYS: dict[str, tuple[str, ...]] = {
     "is_active": ("active",),
     "is_admin": ("admin",),
 }
-_TYPES = {("time_entries", "start"): "start", ("groups", "user_ids"): "members"}
+_TYPES = {
+    ("time_entries", "start"): "start",
+    ("groups", "user_ids"): "members",
+    ("timesheet_setups", "approver_ids"): "members",
+    ("timesheets", "approver_ids"): "members",
+    ("organization_users", "group_ids"): "groups",
+}
 
 
 def _build_shape(stream: str, keys: dict[str, tuple[str, ...]], required: tuple[str, ...]) -> Shape:
+    derived = STREAMS[stream].key
     fields = [
         Field(
             column.name,
@@ -135,16 +160,17 @@ def _build_shape(stream: str, keys: dict[str, tuple[str, ...]], required: tuple[
             keys.get(column.name, (column.name, *filter(None, [_LEGACY.get(column.name)]))),
         )
         for column in TABLES[stream].own
-        if column.name not in _NOT_IN_V9.get(stream, ())
+        if column.name not in _NOT_IN_V9.get(stream, ()) and not (derived and column.name == "id")
     ]
     fields += [
-        Field("at", "timestamp", ("at",)),
+        Field("at", "timestamp", keys.get("at", ("at",))),
         Field("deleted_at", "timestamp", ("server_deleted_at", "deleted_at")),
     ]
     json_fields = [field for field in fields if field.type == "json"]
     return Shape(
         stream,
         tuple(fields),
+        tuple(name for name in derived if name != "workspace_id") or ("id",),
         required,
         _build_struct(stream, fields),
         _build_struct(f"{stream}_json", json_fields) if json_fields else None,

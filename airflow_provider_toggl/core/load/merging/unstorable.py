@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_toggl.core.load.decode.records import Attribution, RecordBatch, RejectedRecord
+from airflow_provider_toggl.core.load.decode.shapes import OBJECTS
 from airflow_provider_toggl.core.load.engines.arrow_rows import list_texts
 from airflow_provider_toggl.core.load.engines.contract import instants_of
 
@@ -139,20 +140,26 @@ def _build_rejected(batch: RecordBatch, index: int, reason: str) -> RejectedReco
     return RejectedRecord(batch.stream, row["workspace_id"], raw, reason, row["observed_at"])
 
 
+def _as_sent(type_: str, value: Any) -> Any:
+    """Return a column's value as Toggl sends it."""
+    if type_ == "json":
+        return None if value is None else json.loads(value)
+    if type_ in _LISTED:
+        return [{_LISTED[type_]: one} for one in value or ()]
+    return value
+
+
+_LISTED = {"members": "user_id", "groups": "group_id"}
+
+
 def _as_response(stream: str, row: dict[str, Any]) -> dict[str, Any]:
     """Return a row as Toggl sends it, so that a redrive can load it once the database can store it."""
     is_deleted = row["deleted_at"] is not None
     own = {name: value for name, value in row.items() if name not in ("observed_at", "seen_at", "absent_at")}
     own["at"] = own.pop("updated_at")
-    own["server_deleted_at"] = own.pop("deleted_at")
-    for name in ("recurring_parameters", "current_period"):
-        if own.get(name) is not None:
-            own[name] = json.loads(own[name])
-    if stream == "groups":
-        own["users"] = [{"user_id": user_id} for user_id in own.pop("user_ids") or ()]
-        own["workspaces"] = own.pop("workspace_ids")
     if stream != "time_entries":
-        return own
+        return {field.keys[0]: _as_sent(field.type, own.get(field.column)) for field in OBJECTS[stream].fields}
+    own["server_deleted_at"] = own.pop("deleted_at")
     if own["duration"] is None:
         own["duration"] = -1  # Toggl's sign for a running entry
     elif not is_deleted:

@@ -12,12 +12,12 @@ from airflow_provider_toggl.core.errors import SchemaTooNew
 from airflow_provider_toggl.core.load.engines.contract import Session
 from airflow_provider_toggl.core.load.engines.dialect import Dialect, quote
 from airflow_provider_toggl.core.load.merging import changed_days, history_sql, rule
+from airflow_provider_toggl.core.load.tables.amounts import create_amounts
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
 from airflow_provider_toggl.core.load.tables.state import STATEMENTS
 
 Migration = Callable[[Dialect], list[str]]
 
-# A stream that comes later has a migration of its own.
 _FIRST_STREAMS = ("time_entries", "projects", "clients", "tags", "tasks", "users", "project_users", "groups")
 
 
@@ -42,6 +42,28 @@ def create_views(dialect: Dialect) -> list[str]:
     """Return the statements that create ``live_time_entries`` and ``time_entry_facts``."""
     words = {"create_view": dialect.create_view, **asdict(dialect.facts)}
     return [statement.format(**words) for statement in load_statements(__package__, "views.sql").values()]
+
+
+_SECOND_STREAMS = (
+    "workspace_users",
+    "timesheet_setups",
+    "timesheets",
+    "organization_users",
+    "currencies",
+    "project_groups",
+    "invoices",
+    "expenses",
+    "workspaces",
+    "organizations",
+)
+
+
+def _second_tables(dialect: Dialect) -> list[str]:
+    return [rule.create_table(TABLES[stream], dialect) for stream in _SECOND_STREAMS]
+
+
+def _add_rates(dialect: Dialect) -> list[str]:
+    return [rule.create_table(TABLES["rates"], dialect), *create_amounts(dialect)]
 
 
 _KEYS = {"schema_version": "version", "zone_offsets": "begin_at", "change_counter": "seq"}
@@ -95,7 +117,14 @@ def _create_keyed(name: str, dialect: Dialect) -> str:
 
 
 # The n-th brings tables of version n-1 to version n. Released ones never change; a changed view is a new migration.
-MIGRATIONS: tuple[Migration, ...] = (_first_tables, changed_days.create_days, history_sql.create_tables, _add_keys)
+MIGRATIONS: tuple[Migration, ...] = (
+    _first_tables,
+    changed_days.create_days,
+    history_sql.create_tables,
+    _add_keys,
+    _second_tables,
+    _add_rates,
+)
 
 
 def create_all(dialect: Dialect) -> list[str]:

@@ -9,6 +9,8 @@ from airflow_provider_toggl.core.load.tables.schemas import TABLES, VERSIONS
 VIEWS: dict[str, tuple[str, ...]] = {
     "live_time_entries": ("time_entries",),
     "time_entry_facts": ("clients", "projects", "tags", "tasks", "time_entries", "users"),
+    "time_entry_amounts": ("rates", "time_entries"),
+    "time_entry_amount_differences": ("rates", "time_entries"),
     "time_entry_changes": ("time_entries", VERSIONS.name),
     "time_entry_history": ("clients", "projects", "time_entries", VERSIONS.name, "users"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -39,7 +40,9 @@ T = TypeVar("T")
 SEARCHED_EVENTS = 500
 """Events after a consumer's position among which the oldest pending one is searched."""
 STORED_OUTCOMES = frozenset({"stored", "duplicate", "ping"})
-_FIND_PROGRESS = 'select "stream", "scope", "watermark", "last_run_at" from "sync_state" order by "stream", "scope"'
+_FIND_PROGRESS = (
+    'select "stream", "scope", "watermark", "last_run_at", "cursor" from "sync_state" order by "stream", "scope"'
+)
 
 
 @dataclass(frozen=True)
@@ -117,16 +120,27 @@ def read_streams(target: Warehouse, health: Health, warehouse: str) -> Health:
     from airflow_provider_toggl.core.load.engines.contract import instants_of  # noqa: PLC0415 - loads pyarrow
 
     found = target.query(_FIND_PROGRESS)
-    names = [found[name].to_pylist() for name in ("stream", "scope")]
+    names = [found[name].to_pylist() for name in ("stream", "scope", "cursor")]
     moments = [instants_of(found[name]) for name in ("watermark", "last_run_at")]
     events = {one.stream: one.event_at for one in health.streams}
     streams = tuple(
-        StreamFreshness(stream, int(scope), watermark, ran_at, events.get(stream), warehouse)
-        for stream, scope, watermark, ran_at in zip(*names, *moments, strict=True)
+        StreamFreshness(
+            stream, int(scope), watermark, ran_at, events.get(stream), warehouse, skipped=_find_skipped(cursor)
+        )
+        for stream, scope, cursor, watermark, ran_at in zip(*names, *moments, strict=True)
         # Other scopes are cursors of the event store and of reconciliation.
         if str(scope).isdecimal()
     )
     return replace(health, streams=streams)
+
+
+def _find_skipped(cursor: str) -> str:
+    """Return why the stream was skipped at its last run, as its cursor says; empty if it was not."""
+    try:
+        found = json.loads(cursor)
+    except ValueError:
+        return ""
+    return str(found.get("skipped") or "") if isinstance(found, dict) else ""
 
 
 class _StoreReader:
@@ -180,7 +194,9 @@ class _StoreReader:
         for (workspace_id, stream, warehouse), value in sorted(loads.items()):
             watermark = None if value.get("watermark") is None else parse_instant(value["watermark"])
             ran_at = parse_instant(value["ran_at"])
-            streams.append(StreamFreshness(stream, workspace_id, watermark, ran_at, newest.get(stream), warehouse))
+            skipped = str(value.get("skipped") or "")
+            event_at = newest.get(stream)
+            streams.append(StreamFreshness(stream, workspace_id, watermark, ran_at, event_at, warehouse, skipped))
         return {"streams": tuple(streams)}
 
     def _reconciliation(self) -> dict[str, Any]:

@@ -134,16 +134,20 @@ def _is_disabled_as_declared(health: Health, one: SubscriptionState) -> bool:
 
 def _freshness(health: Health) -> Finding:
     waiting = [one for one in health.waiting if one.stream is not None]
-    loaded = [(one.watermark, one) for one in health.streams if one.watermark is not None]
-    loading = [one for one in health.streams if one.watermark is None]
+    read = [one for one in health.streams if not one.skipped]
+    loaded = [(one.watermark, one) for one in read if one.watermark is not None]
+    loading = [one for one in read if one.watermark is None]
+    skipped = sorted({one.stream for one in health.streams if one.skipped})
     first = [task for task in waiting if not any(_loads(task, stream) for _, stream in loaded)]
     names = {one.stream for one in loading} | {str(one.stream) for one in first}
     facts = []
     if names:
         rows = sum(one.rows_done or 0 for one in first)
         facts.append(f"first load of {', '.join(sorted(names))}" + (f", {plural(rows, 'row')} so far" if rows else ""))
+    if skipped:
+        facts.append(f"skipped: {', '.join(skipped)}")
     if not loaded and not names:
-        return _unused("freshness", "no stream loaded yet")
+        return _unused("freshness", _join("no stream loaded yet", *facts))
     if loaded:
         oldest, stream = min(loaded, key=lambda one: one[0])
         where = f" in {stream.warehouse}" if stream.warehouse else ""

@@ -45,6 +45,7 @@ class StreamFreshness:
     :param ran_at: the time of the last load.
     :param event_at: when the newest event of the stream was received, None if the store has none.
     :param warehouse: connection and schema.
+    :param skipped: why Toggl refused the stream at the last load; empty if it did not.
     """
 
     stream: str
@@ -53,6 +54,7 @@ class StreamFreshness:
     ran_at: datetime | None
     event_at: datetime | None
     warehouse: str = ""
+    skipped: str = ""
 
 
 @dataclass(frozen=True)

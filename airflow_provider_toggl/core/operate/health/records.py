@@ -74,16 +74,18 @@ def record_load(
     watermark: str | None,
     ran_at: datetime,
     warehouse: str,
+    skipped: str = "",
 ) -> None:
     """Record how far a stream has been loaded.
 
     :param watermark: RFC 3339, None during the first load.
     :param warehouse: connection and schema.
+    :param skipped: why Toggl refused the stream; empty if it did not.
     """
     key = (conn_id, workspace_id, stream, warehouse)
-    value = {"watermark": watermark, "ran_at": rfc3339(ran_at), "warehouse": warehouse}
+    value = {"watermark": watermark, "ran_at": rfc3339(ran_at), "warehouse": warehouse, "skipped": skipped}
     activity_log.set_status(load_key(*key), value)
-    if watermark is not None:
+    if watermark is not None and not skipped:
         activity_log.record_measurement(watermark_key(*key), ran_at, parse_instant(watermark).timestamp())
 
 

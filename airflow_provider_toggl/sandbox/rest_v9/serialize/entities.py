@@ -96,7 +96,6 @@ def v9_project(world: World, project: Project, *, fresh_write: bool = False, cre
     :param created: for the answer to its creation, which has no ``status`` either.
     """
     paid = world.settings.plan != "free"
-    rate = project.hourly_rate_cents
     estimated = project.estimated_seconds if paid else None
     tracked = None if fresh_write or created else world.tracked_seconds()[0].get(project.id)
     status = "deleted" if project.deleted_at else "active" if project.active else "archived"
@@ -116,8 +115,8 @@ def v9_project(world: World, project: Project, *, fresh_write: bool = False, cre
         "auto_estimates": False if paid else None,
         "estimated_hours": None if estimated is None else estimated // 3600,
         "estimated_seconds": estimated,
-        "rate": units(rate) if paid else None,
-        "rate_last_updated": seconds_offset(project.created_at) if paid and rate is not None else None,
+        "rate": units(world.rates.current_cents("billable_rates", project)),
+        "rate_last_updated": seconds_or_none(world.rates.changed_at("billable_rates", project)),
         "currency": world.workspace.default_currency if paid else None,
         "recurring": False,
         "template_id": None,
@@ -180,6 +179,9 @@ def v9_task(world: World, task: Task, *, meta: bool = False) -> Json:
         "tracked_seconds": world.tracked_seconds()[1].get(task.id, 0) * 1000,
         "permissions": None,
     }
+    if world.settings.newer_keys:
+        document["rate"] = units(world.rates.current_cents("billable_rates", task))
+        document["rate_last_updated"] = seconds_or_none(world.rates.changed_at("billable_rates", task))
     if task.user_id is not None:
         assignee = world.users[task.user_id]
         document.update(user_name=assignee.fullname, toggl_accounts_id=accounts_id(assignee), avatar_url="")
@@ -199,17 +201,17 @@ def v9_task(world: World, task: Task, *, meta: bool = False) -> Json:
 
 def v9_project_user(world: World, member: ProjectUser) -> Json:
     """Return the JSON of a project member; rates only on plans with rates."""
-    rate = member.rate_cents if world.settings.plan != "free" else None
+    rates = world.rates
     return {
         "id": member.id,
         "project_id": member.project_id,
         "user_id": member.user_id,
         "workspace_id": member.workspace_id,
         "manager": member.manager,
-        "rate": units(rate),
-        "rate_last_updated": None if rate is None else seconds_offset(member.at),
-        "labor_cost": None,
-        "labor_cost_last_updated": None,
+        "rate": units(rates.current_cents("billable_rates", member)),
+        "rate_last_updated": seconds_or_none(rates.changed_at("billable_rates", member)),
+        "labor_cost": units(rates.current_cents("labor_costs", member)),
+        "labor_cost_last_updated": seconds_or_none(rates.changed_at("labor_costs", member)),
         "at": seconds_offset(member.at),
         "group_id": None,
         "gid": None,

@@ -5,10 +5,17 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from airflow_provider_toggl.sandbox.formats import accounts_id, micros_z, seconds_offset, seconds_z
+from airflow_provider_toggl.sandbox.formats import (
+    accounts_id,
+    micros_z,
+    seconds_offset,
+    seconds_or_none,
+    seconds_z,
+    units,
+)
 from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import v9_client, v9_entry, v9_project, v9_tag, v9_task
 from airflow_provider_toggl.sandbox.workspace.records import Group, User
-from airflow_provider_toggl.sandbox.workspace.world import World, live
+from airflow_provider_toggl.sandbox.workspace.world import World, live, seen_terms
 
 PLAN_NAMES = {"free": "Free", "starter": "Starter", "premium": "Premium", "enterprise": "Enterprise"}
 PLAN_IDS = {"free": 0, "starter": 1, "premium": 2, "enterprise": 3}
@@ -40,16 +47,24 @@ def v9_workspace_user(world: World, user: User, *, organization_form: bool = Fal
         "timezone": user.timezone,
         "avatar_file_name": "",
         "at": seconds_offset(user.at),
-        "rate": None,
-        "rate_last_updated": None,
-        "labor_cost": None,
-        "labor_cost_last_updated": None,
-        "working_hours_in_minutes": None,
+        **_terms(world, user),
     }
     if organization_form:
         document["user_id"] = user.id
         document["workspace_id"] = world.workspace.id
     return document
+
+
+def _terms(world: World, user: User) -> Json:
+    """Return rate, labor cost and working hours of a member as far as the plan has them."""
+    seen = seen_terms(world, user)
+    return {
+        "rate": units(world.rates.current_cents("billable_rates", user)),
+        "rate_last_updated": seconds_or_none(world.rates.changed_at("billable_rates", user)),
+        "labor_cost": units(world.rates.current_cents("labor_costs", user)),
+        "labor_cost_last_updated": seconds_or_none(world.rates.changed_at("labor_costs", user)),
+        "working_hours_in_minutes": seen.working_hours_in_minutes,
+    }
 
 
 def v9_simple_user(world: World, user: User) -> Json:  # noqa: ARG001 - one signature for all functions
@@ -111,8 +126,8 @@ def v9_workspace(world: World, viewer: User | None = None, *, listed: bool = Fal
         "role": "admin" if admin else "user",
         "suspended_at": None,
         "server_deleted_at": None,
-        "default_hourly_rate": None,
-        "rate_last_updated": None,
+        "default_hourly_rate": units(world.rates.current_cents("billable_rates", workspace)),
+        "rate_last_updated": seconds_or_none(world.rates.changed_at("billable_rates", workspace)),
         "default_currency": workspace.default_currency,
         "only_admins_may_create_projects": False,
         "only_admins_may_create_tags": False,

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_toggl.sandbox.rest_v9.writes.clients import create_client, find_client
 from airflow_provider_toggl.sandbox.rest_v9.writes.request import MALFORMED, WriteRequest, apply_to_each
+from airflow_provider_toggl.sandbox.workspace.rates import read_mode
 from airflow_provider_toggl.sandbox.workspace.records import PALETTE, Project, ProjectUser
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World, get_live, live
 
@@ -59,7 +60,7 @@ def update_project(write: WriteRequest, project_id: int) -> Project:
     :raises ErrorResponse: as ``create_project``; 404 if there is no such project.
     """
     project = get_project(write.world, project_id)
-    return write.change(project, _fields(write, project))
+    return _change(write, project, _fields(write, project))
 
 
 def delete_project(write: WriteRequest, project_id: int, mode: str | None = None) -> int:
@@ -108,7 +109,7 @@ def bulk_patch_projects(write: WriteRequest, ids: Sequence[int]) -> dict[str, li
 
     def update(project_id: int) -> None:
         project = get_project(write.world, project_id)
-        write.change(project, _fields(write.with_body(body), project, any_color=True))
+        _change(write.with_body(body), project, _fields(write.with_body(body), project, any_color=True))
 
     return apply_to_each(ids, update)
 
@@ -173,6 +174,19 @@ def _fields(write: WriteRequest, project: Project | None, *, any_color: bool = F
         fields["client_id"] = _client_id(write)
     _check_name(write.world, fields, project)
     return fields
+
+
+def _change(write: WriteRequest, project: Project, fields: dict[str, Any]) -> Project:
+    """Change fields of a project; a rate becomes part of its history by ``rate_change_mode``."""
+    if "hourly_rate_cents" in fields:
+        cents = fields.pop("hourly_rate_cents")
+        mode = read_mode(write.body.get("rate_change_mode") or "override-current")
+        if mode is None:
+            raise ErrorResponse(400, MALFORMED)
+        # One event for the whole change.
+        write.world.rates.set("billable_rates", project, cents, mode=mode, quietly=True, actor=write.actor)
+        fields["hourly_rate_cents"] = project.hourly_rate_cents
+    return write.change(project, fields)
 
 
 def _check_plan(write: WriteRequest) -> None:

@@ -84,7 +84,8 @@ def test_every_table_of_an_older_warehouse_gets_one_and_keeps_its_rows(
     make_version_three(place, clock, monkeypatch)
     with place.open(clock=clock) as target:
         assert keyed(place, target) == wanted(place)
-        assert rows(target, 'select max("version"), count(*) from "schema_version"') == [(4, 4)]
+        newest = len(migrations.MIGRATIONS)
+        assert rows(target, 'select max("version"), count(*) from "schema_version"') == [(newest, newest)]
         ((day,),) = rows(target, 'select "local_date" from "time_entry_facts"')
         assert str(day) == "2025-05-02"
         with target.transaction() as session:

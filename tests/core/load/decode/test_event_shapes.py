@@ -6,7 +6,7 @@ import pytest
 from airflow_provider_toggl.core.events.message import ENTITIES
 from airflow_provider_toggl.core.load.decode.event_shapes import EVENT_SHAPES, SKIPPED_ENTITIES, find_actor
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
-from airflow_provider_toggl.core.streams import STREAM_BY_ENTITY
+from airflow_provider_toggl.core.streams import STREAM_BY_ENTITY, STREAMS
 
 AMOUNTS = {"hourly_rate_cents", "billable_amount_cents", "currency"}
 
@@ -16,8 +16,8 @@ def test_every_entity_of_webhooks_has_a_stream_or_is_skipped() -> None:
     assert not EVENT_SHAPES.keys() & SKIPPED_ENTITIES
 
 
-def test_every_stream_but_that_of_groups_has_events() -> None:
-    assert set(STREAM_BY_ENTITY.values()) == TABLES.keys() - {"groups"}
+def test_every_stream_that_each_plan_has_has_events_but_groups() -> None:
+    assert set(STREAM_BY_ENTITY.values()) == {one.name for one in STREAMS.values() if not one.needs} - {"groups"}
 
 
 @pytest.mark.parametrize("entity", EVENT_SHAPES)

@@ -34,6 +34,14 @@ MINIMAL = {
     "users": {"id": 1},
     "project_users": {"id": 1, "project_id": 2},
     "groups": {"group_id": 1, "name": "x"},
+    "workspace_users": {"id": 1, "user_id": 2},
+    "timesheet_setups": {"id": 1, "member_id": 2},
+    "organization_users": {"id": 1, "user_id": 2},
+    "project_groups": {"id": 1, "pid": 2, "group_id": 3},
+    "invoices": {"user_invoice_id": 1},
+    "expenses": {"id": 1},
+    "workspaces": {"id": 1, "name": "x"},
+    "organizations": {"id": 1, "name": "x"},
 }
 
 

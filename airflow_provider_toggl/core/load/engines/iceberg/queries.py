@@ -12,6 +12,7 @@ from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB
 from airflow_provider_toggl.core.load.engines.duckdb.memory import open_in_memory
 from airflow_provider_toggl.core.load.engines.table_store.tables import STORED_TABLES
 from airflow_provider_toggl.core.load.merging.history_sql import create_changes, create_history
+from airflow_provider_toggl.core.load.tables.amounts import create_amounts
 from airflow_provider_toggl.core.load.tables.migrations import create_views
 
 _WORD = re.compile(r"\w+")
@@ -37,7 +38,7 @@ def run(sql: str, parameters: Sequence[Any], read: Callable[[str], Any]) -> pa.T
 
 def build_views() -> dict[str, str]:
     """Return the statement that creates each view, by its name."""
-    views = (*create_views(DUCKDB), create_changes(DUCKDB), create_history(DUCKDB))
+    views = (*create_views(DUCKDB), *create_amounts(DUCKDB), create_changes(DUCKDB), create_history(DUCKDB))
     return {_name_of(view): view for view in views}
 
 

@@ -1,0 +1,103 @@
+"""The endpoints of approvals, invoices, expenses, currencies and groups of projects; read only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_toggl.sandbox.rest_v9.serialize.business import (
+    v9_expense,
+    v9_invoice,
+    v9_project_group,
+    v9_timesheet,
+    v9_timesheet_setup,
+)
+from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse, Route
+from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, live
+
+BASE = "/api/v9/workspaces/{workspace_id}"
+DEFAULT_TIMESHEETS, MOST_TIMESHEETS = 20, 1000
+DEFAULT_INVOICES = 50
+NO_APPROVALS = "Approvals are a premium feature"
+NO_ACCESS = "User does not have access to this resource"
+
+
+def list_timesheet_setups(request: ApiRequest) -> ApiResponse:
+    """List the timesheet setups, in an envelope."""
+    _check_approvals(request)
+    rows = live(request.world.timesheet_setups.values())
+    return ApiResponse({"data": [v9_timesheet_setup(request.world, setup) for setup in rows]})
+
+
+def list_timesheets(request: ApiRequest) -> ApiResponse:
+    """Return a page of timesheets in an envelope, which a setting puts into an array."""
+    _check_approvals(request)
+    after, before = request.text("after"), request.text("before")
+    members = request.integers("member_ids")
+    rows = [
+        sheet
+        for sheet in live(request.world.timesheets.values())
+        if (after is None or sheet.start_date.isoformat() > after)
+        and (before is None or sheet.start_date.isoformat() < before)
+        and (members is None or sheet.member_id in members)
+    ]
+    rows.sort(key=lambda sheet: (sheet.start_date, sheet.id))
+    size = request.integer("per_page") or DEFAULT_TIMESHEETS
+    size = DEFAULT_TIMESHEETS if size > MOST_TIMESHEETS else size
+    page = request.integer("page") or 1
+    envelope: dict[str, Any] = {
+        "data": [v9_timesheet(request.world, sheet) for sheet in rows[(page - 1) * size : page * size]],
+        "page": page,
+        "per_page": size,
+        "total_count": len(rows),
+    }
+    return ApiResponse([envelope] if request.settings.timesheets_answer == "array" else envelope)
+
+
+def _check_approvals(request: ApiRequest) -> None:
+    if not request.world.has_approvals():
+        raise ErrorResponse(402, NO_APPROVALS)
+    if not request.actor.is_admin:
+        raise ErrorResponse(403, NO_ACCESS)
+
+
+def list_currencies(request: ApiRequest) -> ApiResponse:
+    """List the codes of the currencies that the workspace uses."""
+    return ApiResponse([currency.iso_code for currency in live(request.world.currencies.values())])
+
+
+def list_project_groups(request: ApiRequest) -> ApiResponse:
+    """List which groups have access to which projects, of all projects or of some."""
+    ids = request.integers("project_ids")
+    if ids is None and request.settings.project_groups_need_ids:
+        raise ErrorResponse(400, "Missing project_ids")
+    rows = [one for one in live(request.world.project_groups.values()) if ids is None or one.project_id in ids]
+    return ApiResponse([v9_project_group(request.world, access) for access in rows])
+
+
+def list_invoices(request: ApiRequest) -> ApiResponse:
+    """Return a page of invoices, in the order of their creation; for administrators only."""
+    if not request.actor.is_admin:
+        raise ErrorResponse(403, "Operation Forbidden")
+    size, page = request.integer("per_page") or DEFAULT_INVOICES, request.integer("page") or 1
+    rows = sorted(live(request.world.invoices.values()), key=lambda invoice: (invoice.created_at, invoice.id))
+    return ApiResponse([v9_invoice(request.world, one) for one in rows[(page - 1) * size : page * size]])
+
+
+def list_expenses(request: ApiRequest) -> ApiResponse:
+    """List the expenses: all for administrators, their own for others."""
+    rows = [
+        expense
+        for expense in live(request.world.expenses.values())
+        if request.actor.is_admin or expense.user_id == request.actor.id
+    ]
+    return ApiResponse([v9_expense(request.world, expense) for expense in rows])
+
+
+ROUTES = [
+    Route("GET", f"{BASE}/timesheet_setups", list_timesheet_setups, "organization"),
+    Route("GET", f"{BASE}/timesheets", list_timesheets, "organization"),
+    Route("GET", f"{BASE}/currencies", list_currencies, "organization"),
+    Route("GET", f"{BASE}/project_groups", list_project_groups, "organization"),
+    Route("GET", f"{BASE}/invoices", list_invoices, "organization"),
+    Route("GET", f"{BASE}/expenses", list_expenses, "organization"),
+]

@@ -1,0 +1,156 @@
+"""The JSON of timesheets, invoices, expenses and groups of projects, as the published definitions say.
+
+Nobody has published a recorded answer of these endpoints.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_toggl.sandbox.formats import invoice_items, micros_z, seconds_z
+from airflow_provider_toggl.sandbox.workspace.records import Expense, Invoice, ProjectGroup, Timesheet, TimesheetSetup
+from airflow_provider_toggl.sandbox.workspace.world import World
+
+Json = dict[str, Any]
+
+
+def v9_timesheet_setup(world: World, setup: TimesheetSetup) -> Json:
+    """Return the JSON of a timesheet setup."""
+    approver, member = world.users[setup.approver_id], world.users[setup.member_id]
+    return {
+        "id": setup.id,
+        "workspace_id": setup.workspace_id,
+        "member_id": member.id,
+        "member_name": member.fullname,
+        "approver_id": approver.id,
+        "approver_name": approver.fullname,
+        "approvers": [_approver(world, approver.id)],
+        "approvers_layers": {"1": [_approver(world, approver.id)]},
+        "periodicity": "weekly",
+        "start_date": setup.start_date.isoformat(),
+        "end_date": None,
+        "reminder_day": 5,
+        "reminder_time": "16:00",
+        "email_reminder_enabled": True,
+        "slack_reminder_enabled": False,
+        "permissions": [],
+    }
+
+
+def v9_timesheet(world: World, sheet: Timesheet) -> Json:
+    """Return the JSON of a timesheet, which has no id."""
+    setup = world.timesheet_setups[sheet.timesheet_setup_id]
+    decider = None if sheet.decided_by is None else world.users[sheet.decided_by]
+    start, end = sheet.start_date.isoformat(), sheet.end_date.isoformat()
+    return {
+        "timesheet_setup_id": sheet.timesheet_setup_id,
+        "workspace_id": sheet.workspace_id,
+        "member_id": sheet.member_id,
+        "member_name": world.users[sheet.member_id].fullname,
+        "start_date": start,
+        "end_date": end,
+        "period_start": start,
+        "period_end": end,
+        "period_editable": sheet.status in ("open", "rejected"),
+        "period_locked": sheet.status == "approved",
+        "periodicity": "weekly",
+        "status": sheet.status,
+        "submitted_at": None if sheet.submitted_at is None else seconds_z(sheet.submitted_at),
+        "approver_id": setup.approver_id,
+        "approver_name": world.users[setup.approver_id].fullname,
+        "approvers": [_approver(world, setup.approver_id)],
+        "approvers_layers": {"1": [_approver(world, setup.approver_id)]},
+        "approved_or_rejected_at": None if sheet.decided_at is None else seconds_z(sheet.decided_at),
+        "approved_or_rejected_id": sheet.decided_by,
+        "approved_or_rejected_name": None if decider is None else decider.fullname,
+        "rejection_comment": sheet.rejection_comment,
+        "review_layer": 1,
+        "reviews": [] if sheet.decided_at is None else [_review(world, sheet)],
+        "timezone": sheet.timezone,
+        "working_hours_in_minutes": sheet.working_hours_in_minutes,
+        "permissions": [],
+    }
+
+
+def _approver(world: World, user_id: int) -> Json:
+    user = world.users[user_id]
+    return {"user_id": user.id, "name": user.fullname, "active": not user.inactive, "avatar_url": "", "deleted": False}
+
+
+def _review(world: World, sheet: Timesheet) -> Json:
+    return {
+        "user_id": sheet.decided_by,
+        "name": world.users[sheet.decided_by or 0].fullname,
+        "approved": sheet.status == "approved",
+        "force_approved": False,
+        "rejection_comment": sheet.rejection_comment,
+        "review_layer": 1,
+        "avatar_url": "",
+        "updated_at": seconds_z(sheet.decided_at or sheet.at),
+    }
+
+
+def v9_project_group(world: World, access: ProjectGroup) -> Json:  # noqa: ARG001 - one signature for all functions
+    """Return the JSON of a group's access to a project."""
+    return {
+        "id": access.id,
+        "group_id": access.group_id,
+        "pid": access.project_id,
+        "wid": access.workspace_id,
+    }
+
+
+def v9_invoice(world: World, invoice: Invoice) -> Json:  # noqa: ARG001 - one signature for all functions
+    """Return the JSON of an invoice."""
+    return {
+        "user_invoice_id": invoice.id,
+        "workspace_id": invoice.workspace_id,
+        "user_id": invoice.user_id,
+        "document_id": invoice.document_id,
+        "date": invoice.issued_on.isoformat(),
+        "due_date": invoice.due_date.isoformat(),
+        "currency": invoice.currency,
+        "items": invoice_items(invoice),
+        "taxes": [],
+        "purchase_number": "",
+        "payment_terms": "14 days",
+        "message": "",
+        "billing_address": "",
+        "workspace_address": "",
+        "workspace_logo": "",
+        "created_at": seconds_z(invoice.created_at),
+        "updated_at": micros_z(invoice.at),
+        "deleted_at": None,
+    }
+
+
+def v9_expense(world: World, expense: Expense) -> Json:
+    """Return the JSON of an expense; amounts are in cents, which the definition does not say."""
+    is_foreign = expense.currency != world.workspace.default_currency
+    return {
+        "id": expense.id,
+        "workspace_id": expense.workspace_id,
+        "user_id": expense.user_id,
+        "trip_id": None,
+        "date_of_expense": expense.date_of_expense.isoformat(),
+        "category": expense.category,
+        "description": expense.description,
+        "original_description": expense.description,
+        "state": expense.state,
+        "currency": expense.currency,
+        "total_amount": expense.total_amount,
+        "total_amount_converted": round(expense.total_amount * 1.25) if is_foreign else expense.total_amount,
+        "tax_amount": 0,
+        "tax_amount_converted": 0,
+        "exchange_rate": 1.25 if is_foreign else 1,
+        "exchange_rate_timestamp": seconds_z(expense.created_at),
+        "service_provider": "Somebody Ltd",
+        "service_provider_country": "GB" if is_foreign else "US",
+        "receipt_no": str(expense.id),
+        "download_url": f"https://example.com/receipts/{expense.id}?signature=made-up",
+        "comment": "",
+        "created_at": seconds_z(expense.created_at),
+        "updated_at": micros_z(expense.at),
+        "deleted_at": None,
+        "timezone": world.users[expense.user_id].timezone,
+    }
