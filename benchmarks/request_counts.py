@@ -25,7 +25,6 @@ from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import RequestsTransport
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
-from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.core.sync.pull import Pull, PullRequest
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 

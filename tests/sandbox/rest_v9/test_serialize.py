@@ -156,7 +156,7 @@ class TestTheOthers:
     def test_rates_of_a_paid_plan_are_in_units(self, world: World) -> None:
         world.settings.plan = "premium"
         project = next(project for project in world.projects.values() if project.hourly_rate_cents)
-        project.hourly_rate_cents = 6250
+        world.rates.set("billable_rates", project, 6250)
         shown = v9_project(world, project)
         assert (shown["rate"], shown["billable"], shown["currency"]) == (62.5, True, "USD")
 
