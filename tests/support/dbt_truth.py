@@ -339,9 +339,7 @@ class Expected:
 
     def fct_time_entry_days(self) -> Rows:
         return {
-            (entry.id, day): {"seconds": seconds}
-            for entry in self.stopped
-            for day, seconds in self.days(entry).items()
+            (entry.id, day): {"seconds": seconds} for entry in self.stopped for day, seconds in self.days(entry).items()
         }
 
     def days(self, entry: Entry) -> dict[date, int]:
