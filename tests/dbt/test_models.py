@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.dbt_project import DBT, SCHEMA, DbtProject, Place, create_missing_tables, documented_models, execute
-from support.dbt_truth import Case, Expected, Rows, Terms, draw_terms, statements
+from support.dbt_project import DBT, SCHEMA, DbtProject, Place, create_optional_tables, documented_models, execute
+from support.dbt_truth import Case, Expected, Rows, Terms, draw_terms, sql, statements
 from support.pulls import STREAMS, Workspace
 from support.sandboxes import SandboxHost
 from support.servers.postgres import PostgresServer
@@ -97,7 +96,7 @@ def load(host: SandboxHost, worlds: Worlds, location: WarehouseLocation, place: 
             more = {"since": since} if stream == "time_entries" else {}
             with location.open() as target:
                 Pull(workspace.session(), target, workspace.request(stream, **more), clock=workspace.clock).run()
-    create_missing_tables(place)
+    create_optional_tables(place)
     execute(place, (text for world, terms in worlds for text in statements(world, terms)))
 
 
@@ -111,13 +110,13 @@ def duckdb_worlds(pull_host: SandboxHost, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def postgres_worlds(pull_host: SandboxHost, postgres: PostgresServer) -> Iterator[tuple[str, Worlds]]:
+def postgres_worlds(pull_host: SandboxHost, postgres: PostgresServer) -> tuple[str, Worlds]:
     """A PostgreSQL database with ten workspaces."""
     postgres.execute("create database dbt_models")
     dsn = postgres.dsn.replace("dbname=postgres", "dbname=dbt_models")
     worlds = build_worlds(range(10))
     load(pull_host, worlds, WarehouseLocation("postgres", dsn), dsn)
-    yield dsn, worlds
+    return dsn, worlds
 
 
 @pytest.mark.parametrize("case", [PLAIN, FULL, NIGHT], ids=["plain", "full", "night"])
@@ -138,6 +137,31 @@ def test_the_models_equal_the_truth_of_the_sandbox_on_postgres(
     project = DbtProject(tmp_path / "project", dsn)
     project.build(case.variables())
     assert wrong(project, Expected(worlds, case)) == []
+
+
+def test_a_timesheet_that_was_reopened_is_known_from_the_builds_before(empty_warehouse: Path, tmp_path: Path) -> None:
+    warehouse = Path(shutil.copy(empty_warehouse, tmp_path / "warehouse.duckdb"))
+    project = DbtProject(tmp_path / "project", warehouse)
+    create_optional_tables(warehouse)
+    first, second = datetime(2026, 3, 2, 9, tzinfo=timezone.utc), datetime(2026, 3, 4, 9, tzinfo=timezone.utc)
+    columns = "id, workspace_id, member_id, start_date, end_date, status, seen_at"
+    row = "id, 1, 1, date '2026-02-23', date '2026-03-01', 'submitted', current_timestamp"
+    execute(warehouse, [f"insert into toggl.timesheets ({columns}) select {row} from range(3) as t(id)"])
+    for changes in (
+        [(0, "approved", first), (1, "approved", first)],
+        [(0, "open", None), (1, "approved", second), (2, "rejected", second)],
+    ):
+        project.build_part("+approvals", FULL.variables())
+        for id_, status, at in changes:
+            values = f"status = {sql(status)}, approved_or_rejected_at = {sql(at)}"
+            execute(warehouse, [f"update toggl.timesheets set {values} where id = {id_}"])
+    project.build_part("+approvals", FULL.variables())
+    query = f"select timesheet_id, status, approved_at, times_reopened from {SCHEMA}.approvals order by 1"
+    assert [tuple(row.values()) for row in project.rows(query)] == [
+        (0, "open", first, 1),
+        (1, "approved", second, 1),
+        (2, "rejected", None, 0),
+    ]
 
 
 def test_every_column_of_every_model_is_documented(duckdb_worlds: tuple[Path, Worlds], tmp_path: Path) -> None:
@@ -176,7 +200,10 @@ def same(actual: Any, wanted: Any) -> bool:
 
 def undocumented(project: DbtProject) -> list[str]:
     """Return the columns of models that are not documented, and the other way round."""
-    query = "select table_name, column_name from information_schema.columns where table_schema like 'analytics%'"
+    query = f"""
+        select table_name, column_name from information_schema.columns
+        where table_schema = '{SCHEMA}' and table_name not like 'snap%'
+    """
     actual = {(row["table_name"], row["column_name"]) for row in project.rows(query)}
     wanted = {(model, column) for model, columns in documented_models().items() for column in columns}
     return sorted(f"{table}.{column}" for table, column in actual ^ wanted)

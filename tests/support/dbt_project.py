@@ -25,6 +25,7 @@ from airflow_provider_toggl.core.load.engines.postgres.engine import POSTGRES
 
 DBT = os.environ.get("TOGGL_DBT")
 PACKAGE = ROOT / "dbt"
+SOURCES = Path("models/staging/_sources.yml")
 EXAMPLE = ROOT / "docs" / "examples" / "dbt"
 SCHEMA = "analytics_toggl_track"
 """The schema of the models, by the example's profile and the package's ``+schema``."""
@@ -42,18 +43,24 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def sources() -> dict[str, dict[str, str]]:
     """Return the source tables, each with the types of its columns."""
-    (source,) = read_yaml(Path("models/staging/_sources.yml"))["sources"]
+    (source,) = read_yaml(SOURCES)["sources"]
     return {
         table["name"]: {column["name"]: column["data_type"] for column in table["columns"]}
         for table in source["tables"]
     }
 
 
+def optional_sources() -> list[dict[str, Any]]:
+    """Return the source tables that a variable switches on."""
+    (source,) = read_yaml(SOURCES)["sources"]
+    return [table for table in source["tables"] if "enabled" in table.get("config", {})]
+
+
 def documented_models() -> dict[str, list[str]]:
     """Return the models that are documented, each with its columns."""
     return {
         model["name"]: [column["name"] for column in model["columns"]]
-        for path in sorted((PACKAGE / "models").rglob("_*.yml"))
+        for path in (PACKAGE / "models").rglob("_*.yml")
         for model in read_yaml(path.relative_to(PACKAGE)).get("models", ())
     }
 
@@ -69,19 +76,17 @@ def execute(place: Place, statements: Iterable[str]) -> None:
             db.execute(text)
 
 
-def create_missing_tables(place: Place) -> None:
-    """Create the source tables that the warehouse does not have, and empty the ones that not every plan fills."""
+def create_optional_tables(place: Place) -> None:
+    """Create the tables that not every plan fills, empty, instead of those tables or views that are there."""
     types = (DUCKDB if isinstance(place, Path) else POSTGRES).types
-    optional = {name for name, table in _tables().items() if "enabled" in table.get("config", {})}
-    for name, columns in sources().items():
-        if name in optional:
-            wanted = ", ".join(f'"{column}" {types[type_]}' for column, type_ in columns.items())
-            execute(place, [f"create table if not exists toggl.{name} ({wanted})", f"delete from toggl.{name}"])
-
-
-def _tables() -> dict[str, dict[str, Any]]:
-    (source,) = read_yaml(Path("models/staging/_sources.yml"))["sources"]
-    return {table["name"]: table for table in source["tables"]}
+    kinds = {
+        row["table_name"]: "view" if row["table_type"] == "VIEW" else "table"
+        for row in rows(place, "select table_name, table_type from information_schema.tables")
+    }
+    for name in (table["name"] for table in optional_sources()):
+        columns = ", ".join(f'"{column}" {types[type_]}' for column, type_ in sources()[name].items())
+        drop = [f"drop {kinds[name]} toggl.{name} cascade"] if name in kinds else []
+        execute(place, [*drop, f"create table toggl.{name} ({columns})"])
 
 
 class DbtProject:
@@ -102,6 +107,13 @@ class DbtProject:
         :raises AssertionError: something failed, or dbt warned.
         """
         self.run("--warn-error", "build", "--vars", json.dumps(variables))
+
+    def build_part(self, select: str, variables: Mapping[str, Any]) -> None:
+        """Build and test the models of a selection.
+
+        :raises AssertionError: something failed, or dbt warned.
+        """
+        self.run("--warn-error", "build", "--select", select, "--vars", json.dumps(variables))
 
     def run(self, *arguments: str) -> str:
         """Run dbt and return its output.

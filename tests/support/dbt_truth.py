@@ -50,7 +50,7 @@ class Case:
 
     def variables(self) -> dict[str, Any]:
         """Return the variables of dbt."""
-        optional = ("workspace_users", "workspaces", "organizations", "organization_users", "currencies")
+        optional = ("workspace_users", "workspaces", "organizations", "organization_users", "currencies", "rates")
         optional += ("project_groups", "timesheets", "invoices", "expenses")
         return {
             "toggl_timezone": self.zone,
@@ -105,6 +105,7 @@ class Terms:
     :param currency: that of labor costs.
     :param unpriced: time entries whose amount is not known, as after an event.
     :param removed: time entries that were deleted after they were loaded, and when.
+    :param rated: the hourly rate and labor cost of time entries by the rates that held when they started.
     """
 
     currency: str
@@ -114,6 +115,7 @@ class Terms:
     budgets: dict[int, Budget] = field(default_factory=dict)
     unpriced: set[int] = field(default_factory=set)
     removed: dict[int, datetime] = field(default_factory=dict)
+    rated: dict[int, tuple[float | None, float | None]] = field(default_factory=dict)
     timesheets: list[Timesheet] = field(default_factory=list)
 
 
@@ -156,6 +158,7 @@ def _draw_fate(chance: random.Random, terms: Terms, entry_id: int) -> None:
         terms.unpriced.add(entry_id)
     elif fate < 0.08:
         terms.removed[entry_id] = datetime(2027, 1, 1, tzinfo=timezone.utc)
+    terms.rated[entry_id] = (chance.choice((None, 90.0)), chance.choice((None, 42.5)))
 
 
 def _draw_timesheets(chance: random.Random, terms: Terms, world: World) -> None:
@@ -164,7 +167,7 @@ def _draw_timesheets(chance: random.Random, terms: Terms, world: World) -> None:
         for back in range(0, 56, 7):
             start = last - timedelta(days=last.weekday() + back)
             status = chance.choice(("open", "submitted", "approved", "rejected"))
-            decided = status in ("approved", "rejected") or chance.random() < 0.3
+            decided = status in ("approved", "rejected")
             at = datetime(start.year, start.month, start.day, 9, tzinfo=timezone.utc) + timedelta(days=8)
             sheet = Timesheet(
                 world.id_offset + len(terms.timesheets) + 1,
@@ -172,7 +175,7 @@ def _draw_timesheets(chance: random.Random, terms: Terms, world: World) -> None:
                 start,
                 start + timedelta(days=6),
                 status,
-                None if status == "open" and not decided else at - timedelta(days=1),
+                None if status == "open" else at - timedelta(days=1),
                 at if decided else None,
             )
             terms.timesheets.append(sheet)
@@ -201,6 +204,14 @@ def statements(world: World, terms: Terms) -> Iterator[str]:
         )
     for id_, at in terms.removed.items():
         yield f"update toggl.time_entries set {'deleted_at' if id_ % 2 else 'absent_at'} = {sql(at)} where id = {id_}"
+    for entry in read_entries(world, terms, Case("UTC", optional=True)):
+        rate, cost = terms.rated[entry.id]
+        hours_ = None if entry.seconds is None else entry.seconds / 3600
+        values = (entry.id, workspace, rate, times(rate, hours_), entry.currency, cost, times(cost, hours_))
+        yield (
+            "insert into toggl.time_entry_amounts (time_entry_id, workspace_id, rate, amount, currency, labor_cost, "
+            f"cost, cost_currency) values ({', '.join(map(sql, values))}, {sql(terms.currency)})"
+        )
     seen = "timestamptz '2026-01-01 00:00:00+00:00'"
     yield (
         "insert into toggl.workspaces (id, workspace_id, default_currency, seen_at) "
@@ -218,6 +229,11 @@ def statements(world: World, terms: Terms) -> Iterator[str]:
             "insert into toggl.timesheets (id, workspace_id, member_id, start_date, end_date, status, submitted_at, "
             f"approved_or_rejected_at, seen_at) values ({', '.join(map(sql, values))}, {seen})"
         )
+
+
+def times(one: float | None, other: float | None) -> float | None:
+    """Return a product, None if a factor is not known."""
+    return None if one is None or other is None else one * other
 
 
 def sql(value: Any) -> str:
@@ -248,14 +264,20 @@ class Entry:
     seconds: int | None
     amount: float | None
     currency: str
+    amount_source: str | None
     hourly_cost: float | None
+    cost_source: str | None
     cost_currency: str | None
     updated_at: int
     removed_at: datetime | None
 
     @property
+    def hours(self) -> float | None:
+        return None if self.seconds is None else self.seconds / 3600
+
+    @property
     def cost(self) -> float | None:
-        return None if self.hourly_cost is None or self.seconds is None else self.seconds / 3600 * self.hourly_cost
+        return times(self.hours, self.hourly_cost)
 
     def local_date(self, zone: ZoneInfo) -> date:
         return datetime.fromtimestamp(self.start, zone).date()
@@ -270,29 +292,44 @@ def read_entries(world: World, terms: Terms, case: Case) -> list[Entry]:
         if row["deleted_at"]:
             continue
         project = row["project_id"]
-        cents = None if row["id"] in terms.unpriced else row["billable_amount_cents"]
-        member = terms.member_costs.get((project, row["user_id"]))
-        workspace_cost = terms.labor_costs[row["user_id"]] if case.optional else None
-        found.append(
-            Entry(
-                id=row["id"],
-                workspace_id=world.workspace.id,
-                user_id=row["user_id"],
-                project_id=project,
-                client_id=clients.get(project),
-                tags={names[tag] for tag in row["tag_ids"] if tag in names},
-                billable=row["billable"],
-                start=_seconds(row["start"]),
-                seconds=None if row["running"] else row["duration"],
-                amount=None if cents is None else cents / 100,
-                currency=_currency(terms, project, row["id"]),
-                hourly_cost=member[1] if member else workspace_cost,
-                cost_currency=terms.currency if case.optional else case.cost_currency,
-                updated_at=_seconds(row["at"]),
-                removed_at=terms.removed.get(row["id"]),
-            )
+        entry = Entry(
+            id=row["id"],
+            workspace_id=world.workspace.id,
+            user_id=row["user_id"],
+            project_id=project,
+            client_id=clients.get(project),
+            tags={names[tag] for tag in row["tag_ids"] if tag in names},
+            billable=row["billable"],
+            start=_seconds(row["start"]),
+            seconds=None if row["running"] else row["duration"],
+            amount=None,
+            currency=_currency(terms, project, row["id"]),
+            amount_source=None,
+            hourly_cost=None,
+            cost_source=None,
+            cost_currency=terms.currency if case.optional else case.cost_currency,
+            updated_at=_seconds(row["at"]),
+            removed_at=terms.removed.get(row["id"]),
         )
+        _price(entry, row, terms, case)
+        found.append(entry)
     return found
+
+
+def _price(entry: Entry, row: dict[str, Any], terms: Terms, case: Case) -> None:
+    """Set amount and cost: what Toggl's report said, else the rate of that day; the cost of that day, else today's."""
+    rate, cost = terms.rated[entry.id] if case.optional else (None, None)
+    cents = None if entry.id in terms.unpriced else row["billable_amount_cents"]
+    if cents is not None:
+        entry.amount, entry.amount_source = cents / 100, "report"
+    elif times(rate, entry.hours) is not None:
+        entry.amount, entry.amount_source = times(rate, entry.hours), "rates"
+    member = terms.member_costs.get((entry.project_id or 0, entry.user_id))
+    present = member[1] if member else terms.labor_costs[entry.user_id] if case.optional else None
+    if cost is not None:
+        entry.hourly_cost, entry.cost_source = cost, "rates"
+    elif present is not None:
+        entry.hourly_cost, entry.cost_source = present, "present"
 
 
 def _currency(terms: Terms, project_id: int | None, entry_id: int) -> Any:
@@ -330,8 +367,10 @@ class Expected:
                 "local_date": entry.local_date(self.zone),
                 "seconds": entry.seconds,
                 "amount": entry.amount,
+                "amount_source": entry.amount_source,
                 "currency": entry.currency,
                 "cost": entry.cost,
+                "cost_source": entry.cost_source,
                 "cost_currency": entry.cost_currency,
             }
             for entry in self.entries
@@ -412,11 +451,12 @@ class Expected:
         if self.case.revenue == "fixed_fee" and budget is not None and budget.fixed_fee:
             revenue, has_all = budget.fixed_fee if budget.currency == key[2] else 0, True
         costs = [entry.cost for entry in group if entry.cost is not None]
+        currency = group[0].cost_currency if costs else None
         uncosted = hours(entry for entry in group if entry.cost is None)
         cost = sum(costs) if costs else None
         margin = None
-        if group[0].cost_currency == key[2] and has_all and not uncosted and revenue is not None and key[2] is not None:
-            margin = revenue - (cost or 0)
+        if currency is not None and currency == key[2] and has_all and not uncosted and revenue is not None:
+            margin = revenue - sum(costs)
         billable_hours = hours(entry for entry in group if entry.billable)
         divisor = billable_hours if self.case.effective_rate == "billable" else hours(group)
         dates = [entry.local_date(self.zone) for entry in group]
@@ -429,6 +469,7 @@ class Expected:
             "revenue": revenue,
             "billable_hours_without_amount": hours(unpriced),
             "cost": cost,
+            "cost_currency": currency,
             "hours_without_cost": uncosted,
             "margin": margin,
             "margin_share": margin / revenue if margin is not None and revenue else None,
@@ -524,7 +565,8 @@ class Expected:
         return {
             "user_id": sheet.user_id,
             "status": sheet.status,
-            "is_reopened": sheet.status in ("open", "submitted") and sheet.decided_at is not None,
+            "approved_at": approved,
+            "times_reopened": 0,
             "hours": hours(kept),
             "edited_after_approval": len(edited),
             "deleted_after_approval": len(deleted),

@@ -1,13 +1,43 @@
 -- One row per timesheet: whose days, in which state, and what changed after it was approved.
 {{ config(enabled=var('toggl_using_timesheets', false)) }}
 
-with sheets as (
+-- Toggl's list has the present state only. The snapshot has the states that earlier builds saw.
+with states as (
 
     select
-        *,
-        case when status = 'approved' then approved_or_rejected_at end as approved_at
-    from {{ ref('stg_toggl_track__timesheets') }}
-    where not is_deleted
+        timesheet_id,
+        status,
+        approved_or_rejected_at,
+        lag(status) over (partition by timesheet_id order by dbt_valid_from) as status_before,
+        lag(approved_or_rejected_at) over (partition by timesheet_id order by dbt_valid_from) as decided_before
+    from {{ ref('snap_toggl_track__timesheets') }}
+
+),
+
+decisions as (
+
+    select
+        timesheet_id,
+        max(case when status = 'approved' then approved_or_rejected_at end) as approved_at,
+        sum(
+            case
+                when status_before = 'approved'
+                    and (status <> 'approved' or approved_or_rejected_at is distinct from decided_before)
+                    then 1
+                else 0
+            end
+        ) as times_reopened
+    from states
+    group by timesheet_id
+
+),
+
+sheets as (
+
+    select sheets.*, decisions.approved_at, coalesce(decisions.times_reopened, 0) as times_reopened
+    from {{ ref('stg_toggl_track__timesheets') }} as sheets
+    left join decisions on decisions.timesheet_id = sheets.timesheet_id
+    where not sheets.is_deleted
 
 ),
 
@@ -51,8 +81,8 @@ select
     sheets.approved_or_rejected_at,
     sheets.approved_or_rejected_id,
     sheets.rejection_comment,
-    -- Toggl keeps the time of the last decision when a timesheet is opened or submitted again.
-    sheets.status not in ('approved', 'rejected') and sheets.approved_or_rejected_at is not null as is_reopened,
+    sheets.approved_at,
+    sheets.times_reopened,
     {{ toggl_track.hours('coalesce(totals.seconds, 0)') }} as hours,
     coalesce(totals.edited_after_approval, 0) as edited_after_approval,
     coalesce(totals.deleted_after_approval, 0) as deleted_after_approval

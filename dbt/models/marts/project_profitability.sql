@@ -8,18 +8,30 @@ with totals as (
         project_id,
         client_id,
         currency,
-        cost_currency,
         min(local_date) as first_date,
         max(local_date) as last_date,
         sum(seconds) as seconds,
         sum(case when is_billable then seconds else 0 end) as billable_seconds,
         sum(case when is_billable then amount else 0 end) as time_amount,
         sum(case when is_billable and amount is null then seconds else 0 end) as seconds_without_amount,
-        sum(cost) as cost,
+        sum(cost) as known_cost,
+        min(case when cost is not null then coalesce(cost_currency, '') end) as first_cost_currency,
+        max(case when cost is not null then coalesce(cost_currency, '') end) as last_cost_currency,
         sum(case when cost is null then seconds else 0 end) as seconds_without_cost
     from {{ ref('fct_time_entries') }}
     where not is_running
-    group by workspace_id, project_id, client_id, currency, cost_currency
+    group by workspace_id, project_id, client_id, currency
+
+),
+
+costs as (
+
+    -- Costs in several currencies, or some in a currency that is not known, are not added up.
+    select
+        *,
+        case when first_cost_currency = last_cost_currency then known_cost end as cost,
+        case when first_cost_currency = last_cost_currency then nullif(first_cost_currency, '') end as cost_currency
+    from totals
 
 ),
 
@@ -30,7 +42,7 @@ revenues as (
         {% if revenue == 'fixed_fee' -%}
         case
             when projects.fixed_fee > 0 and projects.currency = totals.currency
-                then cast(projects.fixed_fee as {{ dbt.type_numeric() }})
+                then projects.fixed_fee
             when projects.fixed_fee > 0 then 0
             else totals.time_amount
         end as revenue,
@@ -39,7 +51,7 @@ revenues as (
         totals.time_amount as revenue,
         totals.seconds_without_amount > 0 as lacks_amounts
         {%- endif %}
-    from totals
+    from costs as totals
     left join {{ ref('dim_project') }} as projects on projects.project_id = totals.project_id
 
 ),
@@ -50,7 +62,7 @@ margins as (
         *,
         case
             when currency = cost_currency and not lacks_amounts and seconds_without_cost = 0
-                then revenue - coalesce(cost, 0)
+                then revenue - cost
         end as margin
     from revenues
 
