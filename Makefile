@@ -12,6 +12,7 @@ OLDEST  := .venv-oldest
 BENCH   := .venv-benchmarks
 CLIENTS := .venv-clients
 CLOUDS  := .venv-clouds
+DBT     := .venv-dbt
 PEERS   := .venv-peers
 BIGQUERY := .venv-bigquery
 AZURITE := .cache/azurite
@@ -26,7 +27,7 @@ CLOUD_BENCHMARKS := benchmarks/load_costs.py
 
 NEWEST_EXTRAS := --extra iceberg --extra polars --extra report --extra sandbox
 
-.PHONY: help check demo test test-newest test-oldest lint bench bench-clouds soak clouds mutants docs dist installs screenshots lock clean browser mariadb redis style types
+.PHONY: help check demo test test-newest test-oldest lint bench bench-clouds soak clouds dbt mutants docs dist installs screenshots lock clean browser mariadb redis style types
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -76,6 +77,9 @@ clouds: $(CLOUDS)/.ready $(BIGQUERY)/.ready $(SNOWFLAKE)/.ready $(AZURITE)/.read
 	$(CLOUDS)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m clouds $(PYTEST_ARGS) && \
 	$(CLOUDS)/bin/python -m pytest -q -n $(WORKERS) -m "not soak" tests/hooks
 
+dbt: $(VENV)/.ready $(DBT)/.ready ## the dbt package on DuckDB and PostgreSQL, each model compared with plain Python
+	TOGGL_DBT=$(CURDIR)/$(DBT)/bin/dbt $(VENV)/bin/python -m pytest -q tests/dbt $(PYTEST_ARGS)
+
 mutants: $(VENV)/.ready ## how many faults put into core its tests notice, as JSON (MUTANTS_ARGS="--seed 2 --mutants 100")
 	@$(VENV)/bin/python scripts/mutants.py --workers $(WORKERS) $(MUTANTS_ARGS)
 
@@ -101,12 +105,13 @@ lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upg
 	  -o requirements/airflow-oldest.txt
 	$(COMPILE) requirements/benchmarks.in -o requirements/benchmarks.txt
 	$(COMPILE) requirements/clients.in -o requirements/clients.txt
+	$(COMPILE) requirements/dbt.in -o requirements/dbt.txt
 	$(COMPILE) requirements/peers.in -o requirements/peers.txt
 	$(subst 3.10,3.11,$(COMPILE)) requirements/bigquery.in -o requirements/bigquery.txt
 	$(COMPILE) requirements/snowflake.in -o requirements/snowflake.txt
 
 clean: ## remove every environment, cache and built file
-	rm -rf .venv .venv-oldest .venv-benchmarks .venv-bigquery .venv-clients .venv-clouds .venv-peers .venv-snowflake .venv-uv .demo .cache build dist site
+	rm -rf .venv .venv-oldest .venv-benchmarks .venv-bigquery .venv-clients .venv-clouds .venv-dbt .venv-peers .venv-snowflake .venv-uv .demo .cache build dist site
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 browser:
@@ -143,7 +148,7 @@ $(AZURITE)/.ready:
 	npm install --prefix $(AZURITE) --no-audit --no-fund --loglevel=error azurite@3.37.0
 	@touch $@
 
-$(BENCH)/.ready $(CLIENTS)/.ready $(PEERS)/.ready $(BIGQUERY)/.ready $(SNOWFLAKE)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
+$(BENCH)/.ready $(CLIENTS)/.ready $(DBT)/.ready $(PEERS)/.ready $(BIGQUERY)/.ready $(SNOWFLAKE)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
 	@scripts/make-venv.sh $(PYTHON) $(@D)
 	@scripts/install-lock.sh $(UV) $(@D) $<
 	@touch $@
