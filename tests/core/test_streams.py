@@ -18,6 +18,7 @@ def test_the_streams_are_those_that_the_tables_are_named_for() -> None:
         "users",
         "project_users",
         "groups",
+        "rates",
         "workspace_users",
         "timesheet_setups",
         "timesheets",

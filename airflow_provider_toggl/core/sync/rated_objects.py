@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.extract.rates import RatedObject, RatedObjects
@@ -15,9 +15,6 @@ from airflow_provider_toggl.core.load.merging.rule import is_live
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.rates.levels import FIELDS, Kind, Level, Subject
-
-if TYPE_CHECKING:
-    from airflow_provider_toggl.core.sync.pull import PullTarget
 
 
 @dataclass(frozen=True)
@@ -42,9 +39,10 @@ _SOURCES = (
 _CHANGED: dict[Kind, str] = {"billable_rates": "rate_last_updated", "labor_costs": "labor_cost_last_updated"}
 
 
-def find_rated_objects(target: PullTarget, workspace_id: int) -> RatedObjects:
+def find_rated_objects(target: object, workspace_id: int) -> RatedObjects:
     """Return the objects of a workspace that have rates, from its projects, tasks and members in the warehouse.
 
+    :param target: what the stream is loaded into.
     :raises ConfigurationError: the target is no warehouse.
     """
     if not isinstance(target, Warehouse):

@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.sandbox.workspace.records import Project, ProjectUser, Task, TimeEntry, User, Workspace
-
-if TYPE_CHECKING:
-    from airflow_provider_toggl.sandbox.workspace.world import World
 
 Kind = Literal["billable_rates", "labor_costs"]
 Mode = Literal["override-all", "override-current", "start-today"]
@@ -80,12 +77,15 @@ def read_mode(value: Any) -> Mode | None:
 
 
 class RateHistories:
-    """All rates of a world."""
+    """All rates of a world.
 
-    def __init__(self, world: World) -> None:
+    :param world: the ``World`` that has them; its module imports this one.
+    """
+
+    def __init__(self, world: Any) -> None:
         self._world = world
         self._stored: dict[tuple[str, str, int], list[Rate]] = {}
-        #: Stream and id of what changed since it was emptied last; no listener is told of rates.
+        #: Stream and id of what changed since it was emptied last; listeners are called with what a rate is set for.
         self.touched: set[tuple[str, int]] = set()
         self._members: tuple[tuple[int, int], dict[tuple[int, int], ProjectUser]] | None = None
 
@@ -182,12 +182,12 @@ class RateHistories:
         :param at: when it is set, by default now.
         """
         world = self._world
-        rates, now = self.history(kind, record), (at or world.now()).replace(microsecond=0)
+        rates, now = self.history(kind, record), at or world.now()
         live = [rate for rate in rates if rate.deleted_at is None]
         actor = actor or world.owner
         if start is None and mode == "start-today":
             local = now.astimezone(ZoneInfo(actor.timezone))
-            start = local.replace(hour=0, minute=0, second=0).astimezone(timezone.utc)
+            start = local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(timezone.utc)
         current = next((rate for rate in live if rate.holds_at(now)), None)
         if start is not None:
             self._set_from(kind, record, live, cents, start, mode, actor, now)
@@ -202,13 +202,13 @@ class RateHistories:
         if quietly:
             self._put_present(kind, record)
         else:
-            self._tell(kind, record, actor, request)
+            self._announce(kind, record, actor, request)
 
     def delete(self, rate: Rate, record: Rated) -> None:
         """Delete one rate of a record: it never held, and nothing takes its place."""
-        now = self._world.now().replace(microsecond=0)
+        now = self._world.now()
         self._change(rate, now, deleted_at=now)
-        self._tell(rate.kind, record, self._world.owner, None)
+        self._announce(rate.kind, record, self._world.owner, None)
 
     def _set_from(  # noqa: PLR0917 - one call
         self,
@@ -248,7 +248,6 @@ class RateHistories:
         now: datetime,
     ) -> None:
         level, world = _LEVEL_OF[type(record)], self._world
-        at = now.replace(microsecond=0)
         rate = Rate(
             world.next_id("rate"),
             world.workspace.id,
@@ -260,13 +259,13 @@ class RateHistories:
             end,
             mode,
             actor.id,
-            at,
-            at,
+            now.replace(microsecond=0),
+            now,
         )
         self._stored.setdefault((kind, level, level_id(record)), []).append(rate)
         self.touched.add(("rates", rate.id))
 
-    def _tell(self, kind: str, record: Rated, actor: User, request: Mapping[str, Any] | None) -> None:
+    def _announce(self, kind: str, record: Rated, actor: User, request: Mapping[str, Any] | None) -> None:
         """Set the record's present amount and its ``at``, and call listeners."""
         fields = self._put_present(kind, record)
         if isinstance(record, Workspace):
@@ -274,8 +273,7 @@ class RateHistories:
             self.touched.add(("workspaces", record.id))
             self._world.version += 1
         else:
-            change: Any = self._world.change
-            change(record, fields, actor, request)
+            self._world.change(record, fields, actor, request)
 
     def _put_present(self, kind: str, record: Rated) -> dict[str, Any]:
         """Set and return the fields with the record's present amount, if it has any."""

@@ -13,7 +13,7 @@ from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_
 from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.core.sync.plan import LoadPlan, build_plan, format_hours
 
-LISTS = len(STREAMS) - 1
+LISTS = sum(stream.listing not in ("report", "histories") for stream in STREAMS.values())
 
 
 def plan(workspace: Workspace, *, with_warehouse: bool = False, session=None, **options) -> LoadPlan:

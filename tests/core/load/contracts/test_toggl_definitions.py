@@ -22,6 +22,7 @@ DEFINITIONS = {
     "tags": "models.Tag",
     "tasks": "models.Task",
     "project_users": "models.ProjectUser",
+    "rates": "models.Rate",
     "groups": "group.OrganizationGroupResponse",
     "workspace_users": f"{INTERNAL}.WorkspaceUser",
     "timesheet_setups": "timesheetsetups.APITimesheetSetup",
@@ -50,6 +51,7 @@ TYPES = {
 NOT_DEFINED = {
     "groups": {"id", "workspace_id"},
     "project_users": {"deleted_at"},
+    "rates": {"level", "level_id", "user_id", "task_id", "currency", "at"},
     "organizations": {"workspace_id"},
     "organization_users": {"workspace_id", "at"},
     "timesheet_setups": {"at"},

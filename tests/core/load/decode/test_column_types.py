@@ -119,6 +119,8 @@ def test_a_row_that_is_no_object_takes_no_other_with_it(stream: str, wrong: str)
         "name": "x",
         "group_id": 1,
         "project_id": 1,
+        "type": "labor_costs",
+        "level": "project_user",
         "start": unusual_values.AT,
         "duration": 1,
         "at": unusual_values.AT,
@@ -130,10 +132,8 @@ def test_a_row_that_is_no_object_takes_no_other_with_it(stream: str, wrong: str)
 
 @pytest.mark.parametrize("stream", TABLES)
 def test_a_field_nested_without_end_rejects_its_row_alone(stream: str) -> None:
-    good = b'{"id": 1, "group_id": 1, "name": "x", "project_id": 1, "at": "%s", "start": "%s", "duration": 1}' % (
-        unusual_values.AT.encode(),
-        unusual_values.AT.encode(),
-    )
+    fields = {"id": 1, "group_id": 1, "name": "x", "project_id": 1, "type": "x", "level": "x", "duration": 1}
+    good = json.dumps({**fields, "at": unusual_values.AT, "start": unusual_values.AT}).encode()
     deep = good[:-1] + b', "deep": ' + b"[" * 50_000 + b"]" * 50_000 + b"}"
     batch = of_page(stream, good, deep, good)
     assert (batch.rows, [one.reason for one in batch.rejected]) == (2, ["it is nested too deep"])

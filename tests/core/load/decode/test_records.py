@@ -34,6 +34,7 @@ MINIMAL = {
     "users": {"id": 1},
     "project_users": {"id": 1, "project_id": 2},
     "groups": {"group_id": 1, "name": "x"},
+    "rates": {"id": 1, "type": "labor_costs", "level": "project_user"},
     "workspace_users": {"id": 1, "user_id": 2},
     "timesheet_setups": {"id": 1, "member_id": 2},
     "organization_users": {"id": 1, "user_id": 2},
