@@ -19,7 +19,9 @@ from support.warehouses import WarehouseLocation
 
 from airflow_provider_toggl.core.sync.pull import Pull
 from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 from airflow_provider_toggl.sandbox.workspace.seed import build_world
+from airflow_provider_toggl.sandbox.workspace.seed_entries import clock_changes
 from airflow_provider_toggl.sandbox.workspace.world import World
 
 pytestmark = [
@@ -82,8 +84,21 @@ def build_worlds(seeds: range) -> Worlds:
             workspace_id=7_000_001 + seed,
             settings=settings,
         )
+        add_nights(world)
         worlds.append((world, draw_terms(world, seed)))
     return worlds
+
+
+def add_nights(world: World) -> None:
+    """Add time entries of four hours around each change of clocks in the zones."""
+    now = int(world.now().timestamp())
+    for zone in ZONES:
+        for change in clock_changes(zone, now - 60 * 86_400, now):
+            start, stop = (datetime.fromtimestamp(change + hours * 3600, timezone.utc) for hours in (-2, 2))
+            entry = TimeEntry(
+                world.next_id("time_entry"), world.workspace.id, world.owner.id, start, stop, 4 * 3600, stop
+            )
+            world.load(entry)
 
 
 def load(host: SandboxHost, worlds: Worlds, location: WarehouseLocation, place: Place) -> None:

@@ -104,6 +104,7 @@ class Terms:
 
     :param currency: that of labor costs.
     :param unpriced: time entries whose amount is not known, as after an event.
+    :param foreign: time entries in another currency than their project, as from before the project's was changed.
     :param removed: time entries that were deleted after they were loaded, and when.
     :param rated: the hourly rate and labor cost of time entries by the rates that held when they started.
     """
@@ -114,6 +115,7 @@ class Terms:
     member_costs: dict[tuple[int, int], tuple[int, float]] = field(default_factory=dict)
     budgets: dict[int, Budget] = field(default_factory=dict)
     unpriced: set[int] = field(default_factory=set)
+    foreign: set[int] = field(default_factory=set)
     removed: dict[int, datetime] = field(default_factory=dict)
     rated: dict[int, tuple[float | None, float | None]] = field(default_factory=dict)
     timesheets: list[Timesheet] = field(default_factory=list)
@@ -158,6 +160,8 @@ def _draw_fate(chance: random.Random, terms: Terms, entry_id: int) -> None:
         terms.unpriced.add(entry_id)
     elif fate < 0.08:
         terms.removed[entry_id] = datetime(2027, 1, 1, tzinfo=timezone.utc)
+    elif fate < 0.2:
+        terms.foreign.add(entry_id)
     terms.rated[entry_id] = (chance.choice((None, 90.0)), chance.choice((None, 42.5)))
 
 
@@ -197,6 +201,9 @@ def statements(world: World, terms: Terms) -> Iterator[str]:
         yield f"update toggl.time_entries set currency = {sql(budget.currency)} where project_id = {project_id}"
     for id_, cost in terms.member_costs.values():
         yield f"update toggl.project_users set labor_cost = {cost} where id = {id_}"
+    if terms.foreign:
+        ids = ", ".join(map(str, terms.foreign))
+        yield f"update toggl.time_entries set currency = 'GBP' where id in ({ids})"
     if terms.unpriced:
         yield (
             "update toggl.time_entries set hourly_rate_cents = null, billable_amount_cents = null, currency = null "
@@ -333,6 +340,8 @@ def _price(entry: Entry, row: dict[str, Any], terms: Terms, case: Case) -> None:
 
 
 def _currency(terms: Terms, project_id: int | None, entry_id: int) -> Any:
+    if entry_id in terms.foreign:
+        return "GBP"
     if project_id in terms.budgets:
         return terms.budgets[project_id].currency
     return None if entry_id in terms.unpriced else "USD"
