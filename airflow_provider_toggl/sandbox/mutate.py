@@ -95,11 +95,15 @@ def _record_changes(mutator: Mutator, make: Callable[[Mutator], Mutation]) -> tu
         if isinstance(change.obj, TimeEntry):
             (mutator.deleted.discard if change.obj.deleted_at is None else mutator.deleted.add)(change.obj.id)
 
+    touched = mutator.world.rates.touched
+    touched.clear()
     mutator.world.listeners.append(record)
     try:
         mutation = make(mutator)
     finally:
         mutator.world.listeners.remove(record)
+    for stream, id_ in touched:
+        changed.setdefault(stream, set()).add(id_)
     return mutation, {stream: sorted(ids) for stream, ids in changed.items()}
 
 
@@ -511,17 +515,20 @@ class Mutator:
         elif level in tables:
             record = self.any_of(tables[level].values())
         live = [rate for rate in world.rates.history(kind, record) if rate.deleted_at is None]
-        deed = rng.choice(("override-all", "override-current", "start-today", "past", "future", "end", "delete"))
+        deeds = ["override-all", "override-current", "start-today", "past", "future"]
+        deed = rng.choice([*deeds, "end", "delete"] if live else deeds)
         cents = 5 * rng.randrange(200, 4_000)
-        if deed == "delete" and live:
+        if deed == "delete":
             world.rates.delete(rng.choice(live), record)
-        elif deed in ("past", "future", "end"):
+        elif deed == "end":
+            world.rates.set(kind, record, None, mode="override-all")
+        elif deed in ("past", "future"):
             days = rng.randrange(1, 90) * (1 if deed == "future" else -1)
             start = world.now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=days)
-            world.rates.set(kind, record, None if deed == "end" else cents, start=start)
+            world.rates.set(kind, record, cents, start=start)
         else:
             world.rates.set(kind, record, cents, mode=rates.read_mode(deed) or "override-current")
-        return {"ids": [rate.id for rate in world.rates.history(kind, record)], "deed": deed}
+        return {"ids": sorted(id_ for stream, id_ in world.rates.touched if stream == "rates"), "deed": deed}
 
     def _recent(self) -> int:
         return self.unix_now() - 1 - int(self.rng.random() * 14 * DAY)

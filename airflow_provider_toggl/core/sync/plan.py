@@ -13,7 +13,7 @@ from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import QuotaExhausted
 from airflow_provider_toggl.core.extract import cursor as cursors
 from airflow_provider_toggl.core.extract import windows
-from airflow_provider_toggl.core.extract.cursor import EntriesCursor
+from airflow_provider_toggl.core.extract.cursor import EntriesCursor, ListCursor
 from airflow_provider_toggl.core.extract.windows import Window
 from airflow_provider_toggl.core.instants import rfc3339
 from airflow_provider_toggl.core.streams import STREAMS, Stream
@@ -297,20 +297,24 @@ def _list_costs(
 ) -> dict[str, StreamCost]:
     """Return the requests of each list: one without pages, else as many as its known rows need."""
     costs: dict[str, StreamCost] = {}
+    knows_organization = session.knows_organization(workspace_id)
     for name, stream in STREAMS.items():
         if stream.listing == "report":
             continue
         state = target.find_state(name, str(workspace_id)) if target else None
-        if state is not None and state.watermark is not None:
+        is_skipped = state is not None and bool(cursors.load(state.cursor, ListCursor).skipped)
+        if is_skipped or (state is not None and state.watermark is not None):
             costs[name] = StreamCost(0, True)
-        elif stream.listing == "histories":
+            continue
+        if stream.listing == "histories":
             # One for each object whose rate was ever set, which no list counts.
             costs[name] = StreamCost(0, False)
-        elif not stream.per_page:
-            asks_first = "{organization_id}" in stream.path and not session.knows_organization(workspace_id)
-            costs[name] = StreamCost(2 if asks_first else 1, True)
-        else:
-            costs[name] = StreamCost(_pages(stream, len(projects) if name == "projects" else 0), False)
+            continue
+        # The first of these streams asks which organization the workspace is of.
+        asks_first = "{organization_id}" in stream.path and not knows_organization
+        knows_organization = knows_organization or asks_first
+        pages = _pages(stream, len(projects) if name == "projects" else 0) if stream.per_page else 1
+        costs[name] = StreamCost(pages + asks_first, not stream.per_page)
     return costs
 
 

@@ -85,6 +85,8 @@ class RateHistories:
     def __init__(self, world: World) -> None:
         self._world = world
         self._stored: dict[tuple[str, str, int], list[Rate]] = {}
+        #: Stream and id of what changed since it was emptied last; no listener is told of rates.
+        self.touched: set[tuple[str, int]] = set()
         self._members: tuple[tuple[int, int], dict[tuple[int, int], ProjectUser]] | None = None
 
     def history(self, kind: str, record: Rated) -> list[Rate]:
@@ -101,18 +103,27 @@ class RateHistories:
 
     def values(self) -> Iterable[Rate]:
         """Return the rates of all records that exist, as far as the plan and the settings show them, by id."""
+        records = [one for one in self._records() if isinstance(one, Workspace) or one.deleted_at is None]
+        kinds = [kind for kind in LEVELS if self.refusal(kind) is None]
+        found = [rate for kind in kinds for record in records for rate in self.history(kind, record)]
+        return sorted(found, key=lambda rate: rate.id)
+
+    def begin(self) -> None:
+        """Begin the history of each record with the amount that it has."""
+        for record in self._records():
+            for kind in LEVELS:
+                self.history(kind, record)
+        self.touched.clear()
+
+    def _records(self) -> list[Rated]:
         world = self._world
-        records: list[Rated] = [
+        return [
             world.workspace,
             *world.users.values(),
             *world.projects.values(),
             *world.project_users.values(),
             *world.tasks.values(),
         ]
-        records = [one for one in records if isinstance(one, Workspace) or one.deleted_at is None]
-        kinds = [kind for kind in LEVELS if self.refusal(kind) is None]
-        found = [rate for kind in kinds for record in records for rate in self.history(kind, record)]
-        return sorted(found, key=lambda rate: rate.id)
 
     def refusal(self, kind: str) -> tuple[int, str] | None:
         """Return status and text of the answer to a request for rates that the plan or the token does not show."""
@@ -182,22 +193,22 @@ class RateHistories:
             self._set_from(kind, record, live, cents, start, mode, actor, now)
         elif mode == "override-all" or current is None or cents is None:
             for rate in live if mode == "override-all" else filter(None, [current]):
-                rate.deleted_at = rate.updated_at = now
+                self._change(rate, now, deleted_at=now)
             if cents is not None:
                 end = min((rate.start for rate in live if rate.start and rate.deleted_at is None), default=None)
                 self._add(kind, record, cents, None, end, mode, actor, now)
         else:
-            current.amount_cents, current.mode, current.updated_at = cents, mode, now
+            self._change(current, now, amount_cents=cents, mode=mode)
         if quietly:
             self._put_present(kind, record)
         else:
-            self._tell(kind, record, actor, request, now)
+            self._tell(kind, record, actor, request)
 
     def delete(self, rate: Rate, record: Rated) -> None:
         """Delete one rate of a record: it never held, and nothing takes its place."""
         now = self._world.now().replace(microsecond=0)
-        rate.deleted_at = rate.updated_at = now
-        self._tell(rate.kind, record, self._world.owner, None, now)
+        self._change(rate, now, deleted_at=now)
+        self._tell(rate.kind, record, self._world.owner, None)
 
     def _set_from(  # noqa: PLR0917 - one call
         self,
@@ -213,11 +224,17 @@ class RateHistories:
         following = min((rate.start for rate in live if rate.start is not None and rate.start > start), default=None)
         for rate in live:
             if rate.start == start:
-                rate.deleted_at = rate.updated_at = now
+                self._change(rate, now, deleted_at=now)
             elif rate.holds_at(start):
-                rate.end, rate.updated_at = start, now
+                self._change(rate, now, end=start)
         if cents is not None:
             self._add(kind, record, cents, start, following, mode, actor, now)
+
+    def _change(self, rate: Rate, now: datetime, **fields: Any) -> None:
+        for name, value in fields.items():
+            setattr(rate, name, value)
+        rate.updated_at = now
+        self.touched.add(("rates", rate.id))
 
     def _add(  # noqa: PLR0917 - the fields of a rate
         self,
@@ -247,12 +264,14 @@ class RateHistories:
             at,
         )
         self._stored.setdefault((kind, level, level_id(record)), []).append(rate)
+        self.touched.add(("rates", rate.id))
 
-    def _tell(self, kind: str, record: Rated, actor: User, request: Mapping[str, Any] | None, now: datetime) -> None:
+    def _tell(self, kind: str, record: Rated, actor: User, request: Mapping[str, Any] | None) -> None:
         """Set the record's present amount and its ``at``, and call listeners."""
         fields = self._put_present(kind, record)
         if isinstance(record, Workspace):
-            record.at = now
+            record.at = self._world.now()
+            self.touched.add(("workspaces", record.id))
             self._world.version += 1
         else:
             change: Any = self._world.change

@@ -15,6 +15,7 @@ def add_rates(world: World, rng: random.Random, now: datetime) -> None:
 
     :param rng: of its own, so that the other records stay those of the same seed.
     """
+    world.rates.begin()
     rates, midnight = world.rates, now.replace(hour=0, minute=0, second=0, microsecond=0)
 
     def some_day() -> datetime:

@@ -59,6 +59,7 @@ NULLS: dict[str, dict[str, str]] = {
     "dto.ProjectStatusResponse": {"plan": "billable_amount", "doc": "estimated_seconds"},
     "tasks.TaskStatus": {"doc": "estimated_seconds"},
     "models.WebhookSubscription": {"doc": "validated_at"},
+    "models.Rate": {"doc": "deleted_at start end planned_task_id project_id project_user_id workspace_user_id"},
     "timesheetsetups.APITimesheetSetup": {"doc": "end_date"},
     "timesheets.APITimesheet": {
         "doc": "submitted_at approved_or_rejected_at approved_or_rejected_id approved_or_rejected_name",
@@ -92,7 +93,12 @@ ANSWERS: dict[str, Any] = {
     "GET /event_filters": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
 }
 # Answered with nothing at all: "status only", or a text that nobody recorded.
-EMPTY = {"GET /me/logged", "DELETE /workspaces/{}/time_entries/{}", "DELETE /workspaces/{}/tags/{}"}
+EMPTY = {
+    "GET /me/logged",
+    "DELETE /workspaces/{}/time_entries/{}",
+    "DELETE /workspaces/{}/tags/{}",
+    "POST /workspaces/{}/rates",
+}
 # In Toggl's documents and not in the file.
 NOT_IN_THE_FILE = {"GET /workspaces"}
 # Documented in 2024, with no definition since.
@@ -259,6 +265,9 @@ def read_everything(to: Checked) -> None:
     to.ask("GET", "/workspaces/{ws}/project_users")
     for path in ("timesheet_setups", "timesheets", "currencies", "project_groups", "invoices", "expenses"):
         to.ask("GET", f"/workspaces/{{ws}}/{path}")
+    for level, id_ in (("workspace", "{ws}"), ("project", project), ("workspace_user", world.owner.workspace_user_id)):
+        to.ask("GET", f"/workspaces/{{ws}}/rates/{level}/{id_}")
+        to.ask("GET", f"/workspaces/{{ws}}/rates/{level}/{id_}", type="labor_costs")
     to.ask("POST", "/workspaces/{ws}/users/data", {"user_ids": [world.owner.id]})
     to.ask("POST", "/workspaces/{ws}/clients/data", {"client_ids": [client]})
     for path in (
@@ -307,6 +316,8 @@ def write_everything(to: Checked) -> None:
     to.ask("PATCH", f"/workspaces/{{ws}}/time_entries/{one},{two},5", change)
     to.ask("DELETE", f"/workspaces/{{ws}}/time_entries/{two}")
     to.ask("PUT", f"/workspaces/{{ws}}/projects/{project}", {"name": "Newer"})
+    rate = {"level": "project", "level_id": project, "amount": 80.5, "mode": "start-today", "type": "billable_rates"}
+    to.ask("POST", "/workspaces/{ws}/rates", rate)
     to.ask("PATCH", f"/workspaces/{{ws}}/projects/{project}", [{"op": "replace", "path": "/name", "value": "Newest"}])
     user = next(one.id for one in to.world.users.values() if one.id != to.world.owner.id)
     to.ask("POST", "/workspaces/{ws}/project_users", {"project_id": project, "user_id": user})

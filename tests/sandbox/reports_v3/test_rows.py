@@ -85,7 +85,7 @@ def test_rounding_zero_can_mean_none(world: World) -> None:
 def test_amounts_need_a_paid_plan_and_can_be_hidden(world: World) -> None:
     world.settings.plan = "starter"
     project = next(project for project in world.projects.values() if project.hourly_rate_cents and project.active)
-    project.hourly_rate_cents = 9000
+    world.rates.set("billable_rates", project, 9000, mode="override-all")
     entry = create(world, project_id=project.id, duration=1800, billable=True)
     row = row_of(world, entry)
     assert (row["billable_amount_in_cents"], row["hourly_rate_in_cents"], row["currency"]) == (4500, 9000, "USD")

@@ -209,10 +209,10 @@ def test_one_day_back_is_enough() -> None:
 
 @pytest.mark.parametrize("other", [7_000_002, 6_999_999, 1, 4_502_339_761, 2**53 - 1])
 def test_two_workspaces_share_no_id(other: int) -> None:
-    one, two = build_world(entries=50), build_world(entries=50, workspace_id=other)
+    one, two = build_world(entries=50, plan="premium"), build_world(entries=50, plan="premium", workspace_id=other)
     assert two.workspace.id == other
     assert one.organization.id != two.organization.id
-    for stream in {SOURCES.get(name, name) for name in STREAMS}:
+    for stream in {SOURCES.get(name, name) for name in STREAMS} - {"rates"}:
         first, second = set(getattr(one, stream)), set(getattr(two, stream))
         assert len(first) == len(second)
         assert not first & second, stream
@@ -220,6 +220,7 @@ def test_two_workspaces_share_no_id(other: int) -> None:
         assert {thing.workspace_id for thing in getattr(two, stream).values() if hasattr(thing, "workspace_id")} <= {
             other
         }
+    assert not {rate.id for rate in one.rates.values()} & {rate.id for rate in two.rates.values()}
     assert WebhookRegistry(one).next_subscription_id() != WebhookRegistry(two).next_subscription_id()
     assert one.next_id("time_entry") not in {two.next_id("time_entry"), *two.time_entries}
 

@@ -55,10 +55,9 @@ def test_a_running_entry_has_no_stop_and_no_amount(world: World) -> None:
     assert row["duration"] < 0
 
 
-def test_money_is_the_project_s_rate_for_billable_time(world: World) -> None:
+def test_money_is_the_rate_that_held_for_billable_time(world: World) -> None:
     entry = next(entry for entry in world.time_entries.values() if entry.billable and entry.duration > 60)
-    assert entry.project_id is not None
-    rate = world.projects[entry.project_id].hourly_rate_cents
+    rate = world.rates.cents_of("billable_rates", entry)
     assert rate is not None
     row = row_of(world, entry.id)
     assert row["hourly_rate_cents"] == rate

@@ -166,7 +166,9 @@ def test_the_rate_is_that_of_the_project_if_plan_and_entry_are_billable() -> Non
     world = build_world(entries=200, plan="starter")
     entries = (entry for entry in world.time_entries.values() if entry.billable)
     billable = next(entry for entry in entries if world.projects[entry.project_id or 0].hourly_rate_cents)
-    assert world.rate_of(billable) == world.projects[billable.project_id or 0].hourly_rate_cents
+    billable.task_id = None
+    world.rates.set("billable_rates", world.projects[billable.project_id or 0], 12_300, mode="override-all")
+    assert world.rate_of(billable) == 12_300
     billable.billable = False
     assert world.rate_of(billable) is None
     billable.billable = True
