@@ -31,7 +31,7 @@ WAREHOUSE = os.environ.get("TOGGL_WAREHOUSE_CONN_ID", "duckdb_default")
 ZONE = os.environ.get("TOGGL_TIMEZONE", "UTC")
 
 # --8<-- [start:reminder]
-SUBJECT = "Toggl: {{ person.hours }} of {{ person.expected }} h this week"
+SUBJECT = "Toggl: {{ person.hours }} of {{ person.expected }} h in the week from {{ person.week }}"
 # Names are values of the template and not parts of it, because people may write anything into them.
 CONTENT = """
 <p>Hello {{ person.name | e }},</p>
