@@ -308,17 +308,19 @@ class RateHistories:
 
     def _record_of(self, level: str, entry: TimeEntry) -> Rated | None:
         world = self._world
+        found: Rated | None
         if level == "task":
-            return None if entry.task_id is None else world.tasks[entry.task_id]
-        if level == "workspace_user":
-            return world.users[entry.user_id]
-        if level == "workspace":
-            return world.workspace
-        if entry.project_id is None:
-            return None
-        if level == "project":
-            return world.projects[entry.project_id]
-        return self._find_members().get((entry.project_id, entry.user_id))
+            found = None if entry.task_id is None else world.tasks[entry.task_id]
+        elif level == "workspace_user":
+            found = world.users[entry.user_id]
+        elif level == "workspace":
+            found = world.workspace
+        elif level == "project":
+            found = None if entry.project_id is None else world.projects[entry.project_id]
+        else:
+            key = (entry.project_id, entry.user_id)
+            found = None if entry.project_id is None else self._find_members().get(key)
+        return found
 
     def _find_members(self) -> dict[tuple[int, int], ProjectUser]:
         state = (self._world.version, len(self._world.project_users))
