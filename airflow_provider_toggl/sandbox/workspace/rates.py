@@ -317,9 +317,10 @@ class RateHistories:
             found = world.workspace
         elif level == "project":
             found = None if entry.project_id is None else world.projects[entry.project_id]
+        elif entry.project_id is None:
+            found = None
         else:
-            key = (entry.project_id, entry.user_id)
-            found = None if entry.project_id is None else self._find_members().get(key)
+            found = self._find_members().get((entry.project_id, entry.user_id))
         return found
 
     def _find_members(self) -> dict[tuple[int, int], ProjectUser]:
