@@ -216,6 +216,10 @@ def get_provider_info() -> dict[str, Any]:
                 "to_openlineage_converter": "airflow_provider_toggl.assets.convert_asset_to_openlineage",
             },
         ],
+        "extra-links": [
+            "airflow_provider_toggl.links.TogglPageLink",
+            "airflow_provider_toggl.links.TogglReportLink",
+        ],
         "connection-types": [_CONNECTION_TYPE],
         "config": _CONFIG,
         "cli": ["airflow_provider_toggl.cli.definition.get_toggl_cli_commands"],

@@ -25,6 +25,7 @@ from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import RequestsTransport
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+from airflow_provider_toggl.core.streams import STREAMS as ALL_STREAMS
 from airflow_provider_toggl.core.sync.pull import Pull, PullRequest
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 
@@ -40,6 +41,8 @@ TAP_TOGGL = {
     "measured": "tap-toggl 2.1.0, 50 rows a page, 30-day windows, against a simulated server",
     "first_load": {"time_entries": [223, 236]},
 }
+#: The eight streams that every plan has; settings of the workspace are no records.
+STREAMS = tuple(name for name, stream in ALL_STREAMS.items() if not stream.needs and stream.form == "list")
 _IDS = "SELECT id FROM toggl.{}"
 
 

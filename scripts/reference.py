@@ -12,20 +12,29 @@ import inspect
 import json
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # Importing Airflow writes a configuration file into its home.
 os.environ.setdefault("AIRFLOW_HOME", str(Path(__file__).resolve().parents[1] / ".cache" / "airflow-docs"))
 
+# MkDocs runs this file, and tests import it, without its folder.
+sys.path.append(str(Path(__file__).parent))
+
+import erd
+
 from airflow_provider_toggl.cli.commands import COMMANDS
 from airflow_provider_toggl.core import errors, metrics
 from airflow_provider_toggl.core.databases import faults
 from airflow_provider_toggl.core.errors import DatabaseFault
+from airflow_provider_toggl.core.load.tables.meanings import REFERENCES, TABLE_MEANINGS, find_meaning
 from airflow_provider_toggl.core.log_fields import FIELDS
 from airflow_provider_toggl.core.operate.problems import PROBLEMS
+from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.get_provider_info import get_provider_info
 from airflow_provider_toggl.sandbox.settings import Settings
 
@@ -47,10 +56,10 @@ _NONE = inspect.Parameter.empty
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages to those of the folder."""
+    """Add the pages, and the drawing of one, to those of the folder."""
     from mkdocs.structure.files import File  # noqa: PLC0415 - who only wants the texts needs no MkDocs
 
-    for name, text in pages().items():
+    for name, text in {**pages(), "reference/tables.svg": draw_tables()}.items():
         files.append(File.generated(config, name, content=text))
     return files
 
@@ -92,8 +101,12 @@ def pages() -> dict[str, str]:
         ),
         "reference/tables.md": _join(
             "Tables and views",
-            "All that a warehouse has, as DuckDB describes it; [Warehouses](../warehouses.md#types) has the types of "
-            "other engines, and [Tables](../tables.md) says what the columns mean.",
+            "All fields that a warehouse has. The types are those of DuckDB; [Warehouses](../warehouses.md#types) has "
+            "those of other engines. [Tables](../tables.md) explains live rows, the five times and progress.",
+            "## Drawing",
+            "Keys in bold. A line leads from a column to the table whose ID it has. Views are left out.",
+            "[![The tables, and lines from each column that has the ID of another table's row to that table]"
+            "(tables.svg)](tables.svg)",
             *_tables(),
         ),
         "reference/metrics.md": _join(
@@ -405,7 +418,21 @@ def _fields(info: dict[str, Any]) -> str:
 
 
 def warehouse_columns() -> dict[str, list[tuple[str, str]]]:
-    """Return the columns of each table and view with their types, of a warehouse made for it."""
+    """Return the columns of each table and view with their types."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for table, column, type_ in _warehouse()[0]:
+        found.setdefault(table, []).append((column, type_.lower()))
+    return found
+
+
+def warehouse_keys() -> dict[str, list[str]]:
+    """Return the columns of the primary key of each table, none for a table without one."""
+    return dict(_warehouse()[1])
+
+
+@cache
+def _warehouse() -> tuple[list[tuple[str, str, str]], list[tuple[str, list[str]]]]:
+    """Return the columns and keys of a warehouse that is made for it."""
     import duckdb  # noqa: PLC0415 - only here
 
     from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse  # noqa: PLC0415 - loads DuckDB
@@ -415,20 +442,38 @@ def warehouse_columns() -> dict[str, list[tuple[str, str]]]:
         with build_duckdb_warehouse(file, schema="toggl") as target:
             target.prepare()
         with duckdb.connect(str(file), read_only=True) as connection:
-            rows = connection.sql(
+            columns = connection.sql(
                 "select table_name, column_name, data_type from information_schema.columns "
                 "where table_schema = 'toggl' order by table_name, ordinal_position"
             ).fetchall()
-    found: dict[str, list[tuple[str, str]]] = {}
-    for table, column, type_ in rows:
-        found.setdefault(table, []).append((column, type_.lower()))
-    return found
+            keys = connection.sql(
+                "select t.table_name, coalesce(c.constraint_column_names, []) from duckdb_tables() t left join "
+                "duckdb_constraints() c on c.table_oid = t.table_oid and c.constraint_type = 'PRIMARY KEY' "
+                "where t.schema_name = 'toggl' order by t.table_name"
+            ).fetchall()
+    return columns, keys
 
 
 def _tables() -> Iterator[str]:
-    for table, columns in warehouse_columns().items():
-        rows = [(f"`{name}`", type_) for name, type_ in columns]
-        yield _join_parts(f"## {table}", _table(("Column", "Type"), rows))
+    found = warehouse_columns()
+    for table in dict.fromkeys(name for name in (*STREAMS, *TABLE_MEANINGS, *found) if name in found):
+        rows = [(f"`{name}`", type_, find_meaning(table, name)) for name, type_ in found[table]]
+        about = _stream(table) if table in STREAMS else TABLE_MEANINGS.get(table, "")
+        yield _join_parts(f"## {table}", about, _table(("Column", "Type", "Meaning"), rows))
+
+
+def _stream(name: str) -> str:
+    stream = STREAMS[name]
+    events = f" Webhooks report it as `{stream.entity}`." if stream.entity else " Webhooks do not report it."
+    return f"Stream `{name}`, from `{stream.path}`.{events}"
+
+
+def draw_tables() -> str:
+    """Return the tables and what they refer to as a drawing."""
+    columns = {table: [name for name, _ in found] for table, found in warehouse_columns().items()}
+    keys = {table: keys for table, keys in warehouse_keys().items() if table in columns}
+    order = [table for table in (*STREAMS, *TABLE_MEANINGS) if table in columns and table in keys]
+    return erd.draw({table: columns[table] for table in order}, keys, REFERENCES)
 
 
 # -- Markdown --------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from airflow_provider_toggl.core.events.store import EventStore, measure_store
 from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.links import TogglPageLink
 from airflow_provider_toggl.templates import CheckedArguments
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class TogglCommitEventsOperator(CheckedArguments, BaseOperator):
         "toggl_conn_id": parse_conn_id,
         "event_store_conn_id": parse_store_conn_id,
     }
+    operator_extra_links = (TogglPageLink(),)
     ui_color = "#f5e1f0"
 
     def __init__(

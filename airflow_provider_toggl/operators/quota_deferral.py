@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -22,11 +22,12 @@ from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, Wait
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.activity import clear_waiting, record_waiting
 from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.links import TogglPageLink
 from airflow_provider_toggl.task_context import find_run, find_task
 from airflow_provider_toggl.templates import CheckedArguments
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_toggl.core.client.limits.quota import Estimate
 
@@ -43,6 +44,7 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("toggl_conn_id", "workspace_id")
+    operator_extra_links: Collection[BaseOperatorLink] = (TogglPageLink(),)
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
         "deferrable": required(parse_flag),
         "toggl_conn_id": parse_conn_id,

@@ -32,6 +32,7 @@ from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.links import TogglPageLink
 from airflow_provider_toggl.task_context import run_started
 from airflow_provider_toggl.templates import CheckedArguments, has_reference, is_unresolved
 from airflow_provider_toggl.triggers.events import TogglEventTrigger
@@ -125,6 +126,7 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
         "end_from_trigger": parse_flag,
     }
     limiting_arguments = frozenset(template_fields) - {"look_back", "toggl_conn_id", "event_store_conn_id"}
+    operator_extra_links = (TogglPageLink(),)
     ui_color = "#f5e1f0"
     start_from_trigger = False
 

@@ -24,6 +24,7 @@ from airflow_provider_toggl.hooks.connections import ConnectionNotFound, get_tog
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_warehouse, resolve_keep_history
+from airflow_provider_toggl.links import TogglPageLink
 from airflow_provider_toggl.templates import CheckedArguments
 from airflow_provider_toggl.transfers.lineage import LoadLineage, name_workspace_streams
 from airflow_provider_toggl.transfers.outlets import MAX_PARTITIONS, WAREHOUSE_PARSERS, Outlets, check_outlets
@@ -85,6 +86,7 @@ class TogglEventsToSqlOperator(LoadLineage, CheckedArguments, BaseOperator):
         "consumer": parse_text,
     }
     limiting_arguments = frozenset({"only_conn_id", "only_workspace_id"})
+    operator_extra_links = (TogglPageLink(),)
     ui_color = "#f5e1f0"
     #: How many rows of each stream's table the run has written; None before it begins.
     _written: Counter[str] | None = None

@@ -14,6 +14,7 @@ from airflow_provider_toggl.hooks import settings
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, resolve_keep_history
 from airflow_provider_toggl.hooks.warehouse import open_warehouse as open_target
+from airflow_provider_toggl.links import TogglReportLink
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
 from airflow_provider_toggl.transfers.lineage import LoadLineage, name_workspace_streams
 from airflow_provider_toggl.transfers.outlets import (
@@ -70,6 +71,7 @@ class ReadingTask(RunDeferral):
         "page_size": required(partial(parse_whole, minimum=1, maximum=10_000)),
         "report_lag": parse_seconds,
     }
+    operator_extra_links = (*RunDeferral.operator_extra_links, TogglReportLink())
     ui_color = "#f5e1f0"
 
     def __init__(

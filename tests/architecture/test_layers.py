@@ -64,13 +64,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "templates": {"core.arguments", "core.errors"},
     "task_context": set(),
     "triggers": BASE | {"core.events", "hooks", "templates"},
-    "sensors": CORE | {"hooks", "triggers", "templates", "task_context"},
+    "links": BASE | {"core.client", "hooks", "plugin"},
+    "sensors": CORE | {"hooks", "triggers", "templates", "task_context", "links"},
     "operators": CORE
-    | {"hooks", "triggers", "templates", "task_context", "operators.quota_deferral", "operators.replay"},
+    | {"hooks", "triggers", "templates", "task_context", "links", "operators.quota_deferral", "operators.replay"},
     # The one thing of operators that transfers share: tasks that wait for the quota.
     "operators.quota_deferral": BASE
-    | {"core.client", "core.operate", "hooks", "templates", "triggers", "task_context"},
-    "transfers": CORE | {"hooks", "triggers", "templates", "task_context", "operators.quota_deferral", "assets"},
+    | {"core.client", "core.operate", "hooks", "templates", "triggers", "task_context", "links"},
+    "transfers": CORE
+    | {"hooks", "triggers", "templates", "task_context", "links", "operators.quota_deferral", "assets"},
     "report": BASE | {"core.load"},
     "assets": BASE | {"triggers"},
     "operators.replay": BASE | {"core.client", "core.events"},
@@ -78,6 +80,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin": BASE | {"core.webhooks", "hooks", "page"},
     "cli": CORE | {"hooks", "cli.commands", "cli.output"},
     "sandbox": set(),
+    "pytest_plugin": {"hooks", "sandbox"},
     "cli.output": {"core.errors"},
     # These name other modules in strings and import none.
     "get_provider_info": set(),

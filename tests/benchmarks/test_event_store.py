@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import pytest
 from support.repository import load_benchmark
 
 event_store = load_benchmark("event_store")
 
 
+@pytest.mark.soak
 def test_both_engines_are_measured_and_waiters_ask_as_often_as_one() -> None:
     with event_store.places() as places:
         for place in places:

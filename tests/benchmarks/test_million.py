@@ -6,6 +6,7 @@ from support.repository import load_benchmark
 million = load_benchmark("million")
 
 
+@pytest.mark.soak
 def test_a_load_that_is_killed_three_times_brings_every_entry_once_through_many_quota_windows() -> None:
     result = million.measure(entries=13_000, kills=3, page_size=200, days=300)
     assert result["differences"] == []

@@ -9,9 +9,8 @@ page = load_benchmark("page")
 
 
 @pytest.mark.airflow
-@pytest.mark.newest
-@pytest.mark.slow
-@pytest.mark.parametrize("engine", ["sqlite", pytest.param("postgres", marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_every_page_is_measured_cold_and_warm(engine: str) -> None:
     run = page.measure(engine, argparse.Namespace(events=2_000, cold=1, warm=1))
     assert len({one["page"] for one in run["pages"]}) == len(run["pages"]) >= 30

@@ -8,7 +8,7 @@ from support.repository import load_benchmark
 receiver = load_benchmark("receiver")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_every_answered_id_is_stored() -> None:
     run, _ = receiver.measure_standalone({}, seconds=0.5, turns=1)
     looked_up = run["looked_up"]

@@ -6,6 +6,7 @@ from support.repository import load_benchmark
 counts = load_benchmark("request_counts")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("with_since", [False, True], ids=["since unset", "since given"])
 def test_ten_thousand_entries_and_a_hundred_changes_keep_the_limits(with_since: bool) -> None:
     (run,) = counts.measure(page_sizes=[1000], sinces=[with_since])["runs"]

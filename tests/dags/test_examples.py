@@ -58,7 +58,11 @@ def test_every_example_loads_and_its_tasks_and_assets_have_one_workspace(monkeyp
 def test_without_the_variable_an_example_has_an_import_error_or_no_assets(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("TOGGL_WORKSPACE_ID", raising=False)
     bag = DagBag(DAGS)
-    assert {Path(path).stem for path in bag.import_errors} == {"toggl_on_change", "toggl_weekly_report"}
+    assert {Path(path).stem for path in bag.import_errors} == {
+        "toggl_budget_alert",
+        "toggl_on_change",
+        "toggl_weekly_report",
+    }
     assert all("TOGGL_WORKSPACE_ID" in error for error in bag.import_errors.values())
     for dag_id in ("toggl_sync_to_duckdb", "toggl_reconcile"):
         tasks = bag.dags[dag_id].tasks

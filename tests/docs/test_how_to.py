@@ -196,7 +196,9 @@ def test_the_last_days_are_in_a_schema_of_their_own(tmp_path: Path) -> None:
 def test_a_project_s_own_tests_run_against_the_sandbox(tmp_path: Path) -> None:
     (tmp_path / "dags").mkdir()
     shutil.copy(EXAMPLES / "project_hours.py", tmp_path / "dags")
-    shutil.copytree(EXAMPLES / "testing", tmp_path / "tests")
+    (tmp_path / "tests").mkdir()
+    shutil.copy(EXAMPLES / "testing" / "test_project_hours.py", tmp_path / "tests")
+    shutil.copy(EXAMPLES / "testing" / "pytest.ini", tmp_path)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTEST", "TOGGL"))}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)

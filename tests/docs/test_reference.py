@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import fields
+from xml.etree import ElementTree as ET
 
 import pytest
 from support.repository import ROOT, pages, reference
@@ -14,9 +15,11 @@ from airflow_provider_toggl.cli.commands import COMMANDS
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.databases import faults
 from airflow_provider_toggl.core.errors import DatabaseFault
+from airflow_provider_toggl.core.load.tables.meanings import OWN, REFERENCES, TABLE_MEANINGS, find_meaning
 from airflow_provider_toggl.core.load.tables.schemas import TABLES, VERSIONS
 from airflow_provider_toggl.core.log_fields import FIELDS
 from airflow_provider_toggl.core.operate.problems import PROBLEMS
+from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.get_provider_info import get_provider_info
 from airflow_provider_toggl.sandbox.settings import Settings
 
@@ -87,6 +90,29 @@ def test_every_column_of_every_stream_is_there() -> None:
     for table in (*TABLES.values(), VERSIONS):
         text = section("reference/tables.md", table.name)
         assert [column.name for column in table.columns if f"| `{column.name}` |" not in text] == []
+
+
+def test_every_column_of_every_table_and_view_has_a_meaning_and_no_meaning_is_of_a_column_that_is_gone() -> None:
+    there = {table: {name for name, _ in columns} for table, columns in reference().warehouse_columns().items()}
+    assert [f"{table}.{name}" for table in there for name in there[table] if not find_meaning(table, name)] == []
+    assert set(there) <= STREAMS.keys() | TABLE_MEANINGS.keys()
+    own = {f"{table}.{name}" for table, meanings in OWN.items() if table in there for name in meanings}
+    assert own <= {f"{table}.{name}" for table in there for name in there[table]}
+
+
+def test_a_table_of_a_stream_says_where_its_rows_come_from() -> None:
+    for stream in STREAMS.values():
+        assert f"Stream `{stream.name}`, from `{stream.path}`." in section("reference/tables.md", stream.name)
+
+
+def test_the_drawing_has_every_table_and_every_reference() -> None:
+    root = ET.fromstring(reference().draw_tables())
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    words = root.findtext("{http://www.w3.org/2000/svg}desc") or ""
+    for table in (*TABLES.values(), VERSIONS):
+        assert table.name in texts
+        names = [column.name for column in table.columns if REFERENCES.get(column.name) in TABLES]
+        assert [name for name in names if f"{table.name}.{name} is an id of {REFERENCES[name]}" not in words] == []
 
 
 def test_the_views_and_the_tables_of_progress_are_there() -> None:

@@ -20,7 +20,7 @@ from support.truth import rows
 
 from airflow_provider_toggl.core import metrics
 
-pytestmark = [pytest.mark.airflow, pytest.mark.newest, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.soak, pytest.mark.timeout(600)]
 
 DAGS = (
     Path(__file__).parents[1] / "metrics_dags" / "observed.py",

@@ -82,7 +82,7 @@ connector.connect = partial(connector.connect, protocol="http")
 CLOUDS = (pytest.mark.soak, pytest.mark.clouds)
 # Each returns the fields of a connection to an empty warehouse, or skips. Further parameters are fixtures.
 WAREHOUSES = [
-    pytest.param(iceberg_on_disk, id="iceberg"),
+    pytest.param(iceberg_on_disk, id="iceberg", marks=pytest.mark.soak),
     pytest.param(iceberg_in_s3, id="iceberg in s3", marks=CLOUDS),
     pytest.param(snowflake_emulator, id="snowflake", marks=(*CLOUDS, pytest.mark.xdist_group("snowflake"))),
     pytest.param(bigquery_emulator, id="bigquery", marks=(*CLOUDS, pytest.mark.xdist_group("bigquery"))),

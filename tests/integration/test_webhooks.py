@@ -64,6 +64,8 @@ def test_a_change_starts_a_dag_and_is_a_row_and_ends_a_wait(sandbox, airflow: Ai
         "GET", f"/dags/toggl_wait_for_project/dagRuns/{waiting}/taskInstances/wait/xcomEntries/return_value"
     )
     assert found["value"]["entity_id"] == wanted or str(wanted) in str(found["value"])
+    links = airflow.api("GET", f"/dags/toggl_wait_for_project/dagRuns/{waiting}/taskInstances/wait/links")
+    assert links["extra_links"] == {"Toggl connection": "/toggl-page/c/toggl_default"}
     assert toggl.requests()["by_status"] == {"200": toggl.requests()["total"]}
     check_follow_ups(airflow, toggl, project["id"])
     assert SECRET not in "".join(airflow.log(component) for component in airflow.processes)

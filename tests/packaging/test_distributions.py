@@ -98,7 +98,7 @@ def test_the_metadata_says_who_may_use_it_where(metadata: Message) -> None:
     }  # fmt: skip
 
 
-def test_airflow_finds_provider_and_plugin_by_entry_points(built: dict[str, Path]) -> None:
+def test_airflow_and_pytest_find_provider_and_plugins_by_entry_points(built: dict[str, Path]) -> None:
     entries = ConfigParser()
     with zipfile.ZipFile(built["wheel"]) as archive:
         entries.read_string(archive.read(f"{STEM}.dist-info/entry_points.txt").decode())
@@ -106,6 +106,7 @@ def test_airflow_finds_provider_and_plugin_by_entry_points(built: dict[str, Path
         "provider_info": f"{PACKAGE}.get_provider_info:get_provider_info"
     }
     assert dict(entries["airflow.plugins"]) == {"toggl": f"{PACKAGE}.plugin:TogglPlugin"}
+    assert dict(entries["pytest11"]) == {"toggl": f"{PACKAGE}.pytest_plugin"}
 
 
 def test_the_readme_can_be_shown_by_a_package_index(metadata: Message) -> None:
@@ -159,13 +160,17 @@ OF_CLOUDS = {
 }
 
 
+#: Of the plugin that nothing but pytest imports.
+OF_PYTEST = {"pytest"}
+
+
 def test_whatever_is_imported_is_declared() -> None:
     asked = requires("airflow-provider-toggl") or []
     declared = {re.split(r"[\[<>=~!; ]", one)[0].replace("-", "_") for one in asked}
     undeclared = {
         f"{module.name} imports {name}" for module in package_modules() for name in imported_when_run(module.text)
         if OF_CLOUDS.get(name.split(".")[0], origin(name).replace("-", "_")) not in declared
-        and name.split(".")[0] not in OF_AIRFLOW
+        and name.split(".")[0] not in OF_AIRFLOW | OF_PYTEST
     }  # fmt: skip
     assert undeclared == set()
 

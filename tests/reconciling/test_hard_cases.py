@@ -15,6 +15,7 @@ from support.truth import live
 
 from airflow_provider_toggl.core.load.decode.records import Observation, decode_page
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+from airflow_provider_toggl.core.reconcile import window
 from airflow_provider_toggl.core.reconcile.window import NOT_IN_TOTALS
 from airflow_provider_toggl.sandbox.rest_v9.writes import entries as entry_writes
 from airflow_provider_toggl.sandbox.rest_v9.writes import projects as project_writes
@@ -269,6 +270,27 @@ def test_entries_over_both_changes_of_clocks_of_the_owner_are_compared_on_their_
     summary = workspace.reconcile()
     assert workspace.wrong("time_entries") == []
     assert summary.deleted == 4
+
+
+@pytest.mark.parametrize("limit", [window.MAX_PAGES_AT_ONCE, 0], ids=["few requests", "many requests"])
+def test_deleted_entries_that_no_total_has_are_found_where_reports_neither_give_nor_take_ids(
+    build_pulled, limit: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(window, "MAX_PAGES_AT_ONCE", limit)
+    workspace: Workspace = build_pulled(
+        entries=90, days=45, summary_gives_ids=False, report_time_entry_ids="ignore", largest_page_size=50
+    )
+    now = workspace.toggl.world.now()
+    made = [create(workspace, now - day * DAY, now - day * DAY) for day in range(2, 42, 2)]
+    workspace.toggl.advance(10)
+    workspace.pull(incremental=False, since="2026-01-01")
+    workspace.delete(made[0])
+    summary = workspace.reconcile()
+    if limit:
+        assert (workspace.wrong("time_entries"), summary.unverified) == ([], {})
+    else:
+        # Too many requests for entries that may be unchanged.
+        assert list(summary.unverified) == [NOT_IN_TOTALS]
 
 
 def test_another_workspace_in_the_same_schema_is_left_alone(build):

@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -204,15 +205,22 @@ class AirflowHome:
             token = self.api("GET", f"/dags/{dag_id}")["file_token"]
             self._write("PUT", f"/parseDagFile/{token}")
 
-    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, *, timeout: float = 60) -> str:
+    def trigger(
+        self,
+        dag_id: str,
+        conf: Mapping[str, Any] | None = None,
+        *,
+        logical_date: datetime | None = None,
+        timeout: float = 60,
+    ) -> str:
         """Wait until the DAG is parsed, switch it on, start a run and return its id.
 
         :param timeout: seconds for the DAG to be parsed.
         """
         self._unpause(dag_id, timeout)
         run_id = f"test__{secrets.token_hex(8)}"
-        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
-
+        when = None if logical_date is None else logical_date.isoformat()
+        body = {"dag_run_id": run_id, "logical_date": when, "conf": dict(conf or {})}
         self._write("POST", f"/dags/{dag_id}/dagRuns", json=body)
         return run_id
 

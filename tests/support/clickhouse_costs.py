@@ -9,10 +9,11 @@ import json
 from typing import Any
 
 from support.servers.clickhouse import ClickhouseServer, running_clickhouse
-from support.toggl_rows import entries
+from support.toggl_rows import NOON, entries, varied_entries
 
 from airflow_provider_toggl.core.load.engines.clickhouse.store import ClickhouseStore
 from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine
+from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 
@@ -62,27 +63,46 @@ def open_counting(server: ClickhouseServer, schema: str) -> tuple[Warehouse, Cou
     return target, client
 
 
-def measure(server: ClickhouseServer, schema: str, count: int) -> dict[str, int]:
-    """Return what a page of new time entries costs, and the same page again."""
+def measure_loads(server: ClickhouseServer, schema: str, rows: int) -> list[dict[str, Any]]:
+    """Return what loads of new, known and changed entries cost, as values for JSON."""
     target, client = open_counting(server, schema)
+    found = []
     with target:
-        page = [entries(*range(1, count + 1))]
-        target.load(page)
-        found = {"rows": count, "statements": len(client.statements), "sent": client.sent, "received": client.received}
-        client.forget()
-        target.load(page)
-        again = {
-            "again_statements": len(client.statements),
-            "again_sent": client.sent,
-            "again_received": client.received,
-        }
-    return found | again
+        for name, seconds, text in (("new", 0, "a"), ("again", 0, "a"), ("changed", 5, "b")):
+            batch = varied_entries(rows, seconds=seconds, suffix=text)
+            # So that reading the state counts too, as when the last load is more than two seconds ago.
+            target._engine._revision = None  # type: ignore[attr-defined]
+            client.forget()
+            target.load([batch], Progress("time_entries", "7", NOON, "{}", 0, NOON))
+            found.append(
+                {
+                    "load": name,
+                    "rows": rows,
+                    "statements": len(client.statements),
+                    "sent": client.sent,
+                    "received": client.received,
+                }
+            )
+    return found
+
+
+def count_statements(server: ClickhouseServer, schema: str, loads: int) -> list[int]:
+    """Return the statements of each of many loads of one new entry, with those that compact commits."""
+    target, client = open_counting(server, schema)
+    found = []
+    with target:
+        for number in range(1, loads + 1):
+            target._engine._revision = None  # type: ignore[attr-defined]
+            client.forget()
+            target.load([entries(number)], Progress("time_entries", "7", NOON, str(number), 1, NOON))
+            found.append(len(client.statements))
+    return found
 
 
 def main() -> None:
     """Print the costs of pages of several sizes."""
     with running_clickhouse() as server:
-        print(json.dumps([measure(server, f"rows_{count}", count) for count in (50, 1_000, 100_000)]))
+        print(json.dumps([one for rows in (50, 1_000, 100_000) for one in measure_loads(server, f"rows_{rows}", rows)]))
 
 
 if __name__ == "__main__":

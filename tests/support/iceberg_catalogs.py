@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pyiceberg.catalog import Catalog, load_catalog
-from support.toggl_rows import NOON, at, entries
+from support.toggl_rows import NOON, at, entries, varied_entries
 
 from airflow_provider_toggl.core.load.engines.iceberg.store import IcebergStore
 from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine
@@ -108,7 +108,7 @@ def measure_load(rows: int) -> dict[str, Any]:
             target.load([entries(*range(1, 1001))], Progress("time_entries", "7", at(1), "1", 1, NOON))
             catalog.counts.clear()
             before = size_of(Path(folder))
-            batch = entries(*range(10_000, 10_000 + rows))
+            batch = varied_entries(rows, first_id=10_000)
             started = time.perf_counter()
             target.load([batch], Progress("time_entries", "7", at(2), "2", 1, NOON))
             seconds = time.perf_counter() - started

@@ -74,6 +74,17 @@ def load_benchmark(name: str) -> ModuleType:
     return module
 
 
+def load_example(name: str) -> ModuleType:
+    """Import the example DAG dags/<name>.py, with the variables of the environment as they are now."""
+    spec = importlib.util.spec_from_file_location(f"examples.{name}", ROOT / "dags" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its data classes look here
+    spec.loader.exec_module(module)
+    return module
+
+
 @cache
 def reference() -> ModuleType:
     """Import the program that generates the reference pages."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from support.servers.snowflake import build_store
-from support.toggl_rows import NOON, entries
+from support.toggl_rows import NOON, entries, varied_entries
 
 from airflow_provider_toggl.core.load.engines.snowflake.store import SnowflakeStore
 from airflow_provider_toggl.core.load.engines.table_store.engine import STATE_SECONDS, TableStoreEngine
@@ -73,7 +73,7 @@ def measure_loads(
             target.load([entries(1)])
             target.keep_history(keep_history)
             for name, seconds, text in (("new", 0, "a"), ("again", 0, "a"), ("changed", 5, "b")):
-                batch = entries(*range(10, 10 + size), seconds=seconds, description=text)
+                batch = varied_entries(size, first_id=10, seconds=seconds, suffix=text)
                 # Requests are added up, so a load after a request always changes the progress.
                 progress = Progress("time_entries", "7", NOON, "{}", 0, NOON)
                 # So that reading the state counts too.

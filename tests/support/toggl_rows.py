@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,6 +14,7 @@ import duckdb
 from airflow_provider_toggl.core.load.decode.records import Observation, RecordBatch, decode_page
 
 WORKSPACE = 7
+WORDS = ("review", "design", "meeting", "invoice", "call", "fix", "planning", "support", "notes", "größere Änderung")
 NOON = datetime(2025, 6, 1, 12, tzinfo=timezone.utc)
 
 
@@ -86,6 +88,33 @@ def decode(stream: str, *rows: Any, seconds: float = 0.0, workspace_id: int = WO
 def entries(*ids: int, seconds: float = 0.0, **fields: Any) -> RecordBatch:
     """Return a batch of report rows that differ only in their ids."""
     return decode("time_entries", *(report_row(id_, **fields) for id_ in ids), seconds=seconds)
+
+
+def varied_entries(count: int, *, first_id: int = 1, seconds: float = 0.0, suffix: str = "") -> RecordBatch:
+    """Return a batch of report rows that differ as those of a workspace do, so that they compress like them.
+
+    :param first_id: the others follow it.
+    :param suffix: ends each description.
+    """
+    rng = random.Random(count)
+    return decode("time_entries", *(_vary(rng, first_id + number, suffix) for number in range(count)), seconds=seconds)
+
+
+def _vary(rng: random.Random, id_: int, suffix: str) -> dict[str, Any]:
+    start = datetime(2025, 1, 1, tzinfo=timezone.utc) + timedelta(minutes=3 * id_)
+    duration = timedelta(seconds=rng.randrange(60, 14_400))
+    return report_row(
+        id_,
+        seconds=round(duration.total_seconds()),
+        start=start.isoformat(),
+        stop=(start + duration).isoformat(),
+        at=(start + duration).isoformat(),
+        user_id=rng.randrange(40),
+        project_id=rng.randrange(120),
+        billable=rng.random() < 0.5,
+        tag_ids=[rng.randrange(60) for _ in range(rng.randrange(3))],
+        description=" ".join(rng.choices(WORDS, k=rng.randrange(2, 9))) + suffix,
+    )
 
 
 def tags(*ids: int, seconds: float = 0.0, workspace_id: int = WORKSPACE) -> RecordBatch:

@@ -30,11 +30,11 @@ log = logging.getLogger(__name__)
 
 # Why something of a window is not verified, in the words of logs and results; more are in ``deletion_policy``.
 NOT_FOUND = "in the summary, but not found by the search"
-NOT_IN_TOTALS = "running or without seconds, so in no total, and reports neither give ids nor accept them"
+NOT_IN_TOTALS = "running or without seconds, so in no total, on more days than are read again"
 TOTALS_DIFFER = "total seconds differ although every entry was read again"
 CHANGING = "total seconds differ, and entries changed during the comparison"
 
-#: A whole window is read in one go only if it has at most this many pages.
+#: At most this many reports are read in one go: after a wait for the quota, they are read from the first one again.
 MAX_PAGES_AT_ONCE = 10
 
 
@@ -152,11 +152,7 @@ class WindowVerification:
         unseen = rows.ids[(rows.seconds <= 0) | rows.running]
         outdated = yield from self._outdated(rows)
         if not window.reread:
-            if len(unseen):
-                if (yield from self._read_ids(unseen)):
-                    pending |= set(np.setdiff1d(unseen, np.concatenate(self._shown)).tolist())
-                else:
-                    self._not_in_totals = len(unseen)
+            pending |= yield from self._read_uncounted(rows, unseen)
             pending |= yield from self._read_again(rows, outdated)
             yield from self._save(reread=True, pending=tuple(pending))
         groups = compare.differing_groups(rows.where(~rows.among(pending)), totals, at)
@@ -172,15 +168,32 @@ class WindowVerification:
 
     def _read_again(self, rows: EntryRows, ids: Int64s) -> Steps[set[int]]:
         """Read rows again by their ids, or by their days; return the ids that were not shown."""
-        if not len(ids):
-            return set()
-        already = len(self._shown)
-        wanted = rows.where(rows.among(ids))
+        already, wanted = len(self._shown), rows.where(rows.among(ids))
         if not (yield from self._read_ids(ids)):
-            days = sorted({compare.day_of(start, self._zone) for start in wanted.starts.tolist()})
-            users = sorted(set(wanted.users.tolist()))
-            for window in self._join(days, rows):
-                yield from self._read_window(window, wanted, users)
+            yield from self._read_windows(self._windows_of(wanted, rows), wanted)
+        return self._not_shown(wanted, already)
+
+    def _read_uncounted(self, rows: EntryRows, ids: Int64s) -> Steps[set[int]]:
+        """Read rows again that are in no total, unless their days are too many; return the ids that were not shown."""
+        already, wanted = len(self._shown), rows.where(rows.among(ids))
+        if not (yield from self._read_ids(ids)):
+            windows = self._windows_of(wanted, rows)
+            if len(windows) > MAX_PAGES_AT_ONCE:
+                self._not_in_totals = len(wanted)
+                return set()
+            yield from self._read_windows(windows, wanted)
+        return self._not_shown(wanted, already)
+
+    def _windows_of(self, wanted: EntryRows, rows: EntryRows) -> list[Window]:
+        """Return the days of the wanted rows, as windows of about a page."""
+        return self._join(sorted({compare.day_of(start, self._zone) for start in wanted.starts.tolist()}), rows)
+
+    def _read_windows(self, windows: list[Window], wanted: EntryRows) -> Steps[None]:
+        for window in windows:
+            yield from self._read_window(window, wanted, sorted(set(wanted.users.tolist())))
+
+    def _not_shown(self, wanted: EntryRows, already: int) -> set[int]:
+        """Return the ids that no report has shown after the first ``already`` ones."""
         shown = np.concatenate([as_ids(()), *self._shown[already:]])
         return set(wanted.ids[~wanted.among(shown)].tolist())
 

@@ -308,16 +308,18 @@ class RateHistories:
 
     def _record_of(self, level: str, entry: TimeEntry) -> Rated | None:
         world = self._world
-        found: Rated | None = None
-        if level == "task" and entry.task_id is not None:
-            found = world.tasks[entry.task_id]
+        found: Rated | None
+        if level == "task":
+            found = None if entry.task_id is None else world.tasks[entry.task_id]
         elif level == "workspace_user":
             found = world.users[entry.user_id]
         elif level == "workspace":
             found = world.workspace
-        elif level == "project" and entry.project_id is not None:
-            found = world.projects[entry.project_id]
-        elif level == "project_user" and entry.project_id is not None:
+        elif level == "project":
+            found = None if entry.project_id is None else world.projects[entry.project_id]
+        elif entry.project_id is None:
+            found = None
+        else:
             found = self._find_members().get((entry.project_id, entry.user_id))
         return found
 

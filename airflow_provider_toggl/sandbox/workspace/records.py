@@ -80,7 +80,11 @@ class Client:
 
 @dataclass
 class Project:
-    """A project; ``hourly_rate_cents`` prices its billable time entries on plans with rates."""
+    """A project.
+
+    :param hourly_rate_cents: prices its billable time entries on plans with rates.
+    :param estimated_seconds: the estimate of its time, whole hours.
+    """
 
     id: int
     workspace_id: int
@@ -94,6 +98,7 @@ class Project:
     is_private: bool = False
     billable: bool = False
     hourly_rate_cents: int | None = None
+    estimated_seconds: int | None = None
     deleted_at: datetime | None = None
 
 

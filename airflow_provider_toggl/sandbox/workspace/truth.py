@@ -67,7 +67,7 @@ def _time_entry(world: World, entry: TimeEntry) -> Row:
 
 def _project(world: World, project: Project) -> Row:
     if world.settings.plan == "free":
-        return _row(project, billable=None, hourly_rate_cents=None, currency=None)
+        return _row(project, billable=None, hourly_rate_cents=None, estimated_seconds=None, currency=None)
     rate = world.rates.current_cents("billable_rates", project)
     return _row(project, hourly_rate_cents=rate, currency=world.workspace.default_currency)
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_toggl.core.errors import MalformedAnswer
-from airflow_provider_toggl.core.extract.pages import count_rows, inspect_report, is_last, moment
+from airflow_provider_toggl.core.extract.pages import as_rows, count_rows, inspect_report, is_last, moment
+from airflow_provider_toggl.core.streams import Stream
 
 
 def report(count: int, first_row: int = 1, **fields: object) -> list[dict]:
@@ -157,3 +158,43 @@ def test_any_bytes_are_a_page_or_a_typed_error(body):
         count_rows(body, "x")
     except MalformedAnswer:
         pass
+
+
+# -- forms of lists ----------------------------------------------------------------------------------------------------
+
+
+def stream(**more: object) -> Stream:
+    return Stream("things", "/api/v9/things", "whole", **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("of", "body", "rows"),
+    [
+        (stream(form="object"), b'{"id": 1}', [{"id": 1}]),
+        (stream(form="object"), b"null", None),
+        (
+            stream(form="texts", key=("workspace_id", "code")),
+            b'["USD", {"code": "EUR"}]',
+            [{"code": "USD"}, {"code": "EUR"}],
+        ),
+        (stream(form="envelopes"), b'[{"data": [1], "total_count": 1}]', {"data": [1], "total_count": 1}),
+        (stream(form="envelopes"), b'{"data": [1]}', {"data": [1]}),
+        (stream(form="envelopes"), b'[{"id": 1}]', [{"id": 1}]),
+        (stream(secrets=("token",)), b'[{"id": 1, "token": "x"}, 5]', [{"id": 1}, 5]),
+        (stream(secrets=("token",)), b'{"data": [{"token": "x"}]}', {"data": [{}]}),
+        (stream(form="object", secrets=("token",)), b'{"token": "x"}', [{}]),
+    ],
+)
+def test_an_answer_of_each_form_becomes_rows_without_secrets(of: Stream, body: bytes, rows: object) -> None:
+    assert json.loads(as_rows(of, body)) == rows
+
+
+@given(st.binary() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps).map(str.encode))
+def test_what_has_another_form_stays_and_is_no_error(body: bytes) -> None:
+    assert as_rows(stream(), body) is body
+    for form in ("object", "envelopes"):
+        try:
+            value = json.loads(body)
+        except (ValueError, RecursionError):
+            continue
+        assert json.loads(as_rows(stream(form=form), body)) == value

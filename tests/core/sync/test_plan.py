@@ -62,6 +62,20 @@ def test_a_plan_takes_a_request_or_two_for_each_year_and_few_more(workspace: Wor
     assert planned.each_run == years + LISTS
 
 
+def test_a_night_of_all_streams_for_40_people_and_200_projects_takes_25_requests_at_most(build):
+    workspace = build(entries=400, users=40, projects=200, plan="premium")
+    for stream in STREAMS:
+        workspace.pull(stream)
+    workspace.toggl.mutate(seed=1, n=50)
+    session = workspace.session()
+    workspace.toggl.reset_requests()
+    for stream in STREAMS:
+        workspace.pull(stream, session=session)
+    assert workspace.toggl.requests()["total"] <= 25
+    planned = plan(workspace, with_warehouse=True, session=session)
+    assert planned.each_run <= 25
+
+
 def test_since_ends_the_history_of_a_plan(workspace: Workspace):
     since = workspace.toggl.world.now().date() - timedelta(days=100)
     planned = plan(workspace, since=since)

@@ -160,6 +160,14 @@ class TestTheOthers:
         shown = v9_project(world, project)
         assert (shown["rate"], shown["billable"], shown["currency"]) == (62.5, True, "USD")
 
+    def test_an_estimate_is_shown_on_paid_plans_alone(self, world: World) -> None:
+        project = next(iter(world.projects.values()))
+        project.estimated_seconds = 7200
+        for plan, shown in (("premium", (2, 7200)), ("free", (None, None))):
+            world.settings.plan = plan
+            document = v9_project(world, project)
+            assert (document["estimated_hours"], document["estimated_seconds"]) == shown
+
     def test_deleted_ones_are_marked(self, world: World) -> None:
         def gone(things: dict[int, Any]) -> Any:
             return next(thing for thing in things.values() if thing.deleted_at)

@@ -375,6 +375,12 @@ class TestProjects:
         assert (project.client_id, project.hourly_rate_cents, project.color) == (client_id, 1250, "#123abc")
         assert project.start_date.isoformat() == "2026-01-02"
 
+    def test_the_estimate_is_in_hours_and_can_be_removed(self, world: World) -> None:
+        project = create_project(by_owner(world, {"name": "New", "estimated_hours": 3}))
+        assert project.estimated_seconds == 3 * 3600
+        assert update_project(by_owner(world, {"estimated_hours": None}), project.id).estimated_seconds is None
+        assert refusal(update_project, by_owner(world, {"estimated_hours": "much"}), project.id)[0] == 400
+
     def test_a_client_named_is_found_or_created(self, world: World) -> None:
         first = create_project(by_owner(world, {"name": "A", "client_name": "Fresh"}))
         second = create_project(by_owner(world, {"name": "B", "client_name": "Fresh"}))

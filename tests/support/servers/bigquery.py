@@ -77,10 +77,10 @@ def build_store(port: int | str, dataset: str, retry_seconds: float = 60) -> Big
     return BigQueryStore(lambda: connect(port), dataset, BigQueryOptions(retry_seconds=retry_seconds))
 
 
-def measure_load(port: int | str, dataset: str, count: int) -> dict[str, dict[str, int]]:
-    """Return what a load of new entries costs, and the same load again: jobs, requests, and bytes sent and received."""
+def measure_loads(port: int | str, dataset: str, rows: int) -> list[dict[str, Any]]:
+    """Return what loads of new, known and changed entries cost: jobs, requests, and bytes sent and received."""
     from google.auth.transport.requests import AuthorizedSession
-    from support.toggl_rows import NOON, at, entries
+    from support.toggl_rows import NOON, varied_entries
 
     from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine
     from airflow_provider_toggl.core.load.values import Progress
@@ -106,16 +106,16 @@ def measure_load(port: int | str, dataset: str, count: int) -> dict[str, dict[st
 
     store = build_store(port, dataset)
     store._connect = connect_counting
-    found = {}
-    progress = Progress("time_entries", "7", NOON, "1", 1, NOON)
+    found = []
     with Warehouse(TableStoreEngine(store)) as target:
         target.prepare()
-        for name, seconds in (("load", 1), ("same again", 1)):
-            target._engine._revision = None
+        for name, seconds, text in (("new", 0, "a"), ("again", 0, "a"), ("changed", 5, "b")):
+            batch = varied_entries(rows, seconds=seconds, suffix=text)
+            # So that reading the state counts too, as when the last load is more than two seconds ago.
+            target._engine._revision = None  # type: ignore[attr-defined]
             costs.update(dict.fromkeys(costs, 0))
-            target.load([entries(*range(count), seconds=seconds)], progress, collect_days=True)
-            found[name] = dict(costs)
-            progress = Progress("time_entries", "7", at(1), "2", 1, NOON)
+            target.load([batch], Progress("time_entries", "7", NOON, "{}", 0, NOON), collect_days=True)
+            found.append({"load": name, "rows": rows, **costs})
     return found
 
 

@@ -1,8 +1,7 @@
 """What an engine must do so that a :class:`~airflow_provider_toggl.core.load.warehouse.Warehouse` can load into it.
 
-To add an engine, write a :class:`Dialect` and a subclass of :class:`Engine` in a folder beside this module, add its
-error codes to ``core/databases/faults.py``, and let ``hooks/warehouse.py`` build it. The suite
-``tests/core/load/contracts`` runs on every engine and says when it is done.
+CONTRIBUTING.md says step by step how to add one. The suite ``tests/core/load/contracts`` runs on every engine and says
+when it is done.
 """
 
 from __future__ import annotations

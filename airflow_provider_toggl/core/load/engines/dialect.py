@@ -56,6 +56,10 @@ class FactColumns:
 class Dialect:
     """An engine's words and abilities. In expressions, ``{0}`` and ``{1}`` stand for operands.
 
+    A table store needs a dialect only for its views, because loads run in DuckDB: ``facts``, ``text``, ``texts``,
+    ``instant_text``, ``same_text``, ``create_view`` and ``has_named_windows``. ``types`` is for its own statements. It
+    has no table ``zone_offsets``, so its ``facts`` cannot use ``OFFSETS_JOIN``.
+
     :param name: the engine, as errors name it.
     :param types: the engine's type for each type of ``tables.schemas.Column``. ``word`` and ``key`` are short and
         longer texts that may be part of a primary key.

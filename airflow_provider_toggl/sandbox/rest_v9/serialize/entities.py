@@ -96,6 +96,7 @@ def v9_project(world: World, project: Project, *, fresh_write: bool = False, cre
     :param created: for the answer to its creation, which has no ``status`` either.
     """
     paid = world.settings.plan != "free"
+    estimated = project.estimated_seconds if paid else None
     tracked = None if fresh_write or created else world.tracked_seconds()[0].get(project.id)
     status = "deleted" if project.deleted_at else "active" if project.active else "archived"
     return {
@@ -112,8 +113,8 @@ def v9_project(world: World, project: Project, *, fresh_write: bool = False, cre
         "billable": project.billable if paid else None,
         "template": False if paid else None,
         "auto_estimates": False if paid else None,
-        "estimated_hours": None,
-        "estimated_seconds": None,
+        "estimated_hours": None if estimated is None else estimated // 3600,
+        "estimated_seconds": estimated,
         "rate": units(world.rates.current_cents("billable_rates", project)),
         "rate_last_updated": seconds_or_none(world.rates.changed_at("billable_rates", project)),
         "currency": world.workspace.default_currency if paid else None,

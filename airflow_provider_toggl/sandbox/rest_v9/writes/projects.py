@@ -12,7 +12,7 @@ from airflow_provider_toggl.sandbox.workspace.rates import read_mode
 from airflow_provider_toggl.sandbox.workspace.records import PALETTE, Project, ProjectUser
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World, get_live, live
 
-#: Fields that the free plan lacks. Paid plans accept all of them, but the sandbox keeps only rate and billable.
+#: Fields that the free plan lacks. Paid plans accept all of them; the sandbox keeps only rate, billable and estimate.
 PREMIUM_FIELDS = (
     "auto_estimates", "billable", "currency", "estimated_hours", "fixed_fee", "rate", "recurring",
     "recurring_parameters", "template",
@@ -163,6 +163,9 @@ def _fields(write: WriteRequest, project: Project | None, *, any_color: bool = F
         fields["color"] = _checked_color(write, any_color=any_color)
     if write.has("rate"):
         fields["hourly_rate_cents"] = _cents(write)
+    if write.has("estimated_hours"):
+        hours = write.integer("estimated_hours")
+        fields["estimated_seconds"] = None if hours is None else hours * 3600
     if write.body.get("start_date"):
         fields["start_date"] = write.date("start_date")
     if write.has("name"):

@@ -13,7 +13,8 @@ from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 numbers = itertools.count(1)
 
-# Each server is started by one process of the test run, see tests/core/load/conftest.py.
+# Servers are fixtures of tests/support/fixtures.py. The tests of an xdist_group run in one process, which starts the
+# server for all of them.
 CLOUDS = (pytest.mark.soak, pytest.mark.clouds)
 
 ENGINES = [

@@ -150,7 +150,7 @@ INSTANTS = st.tuples(st.datetimes(), st.sampled_from(["Z", "z", "+00:00", "-12:0
 DATES = st.dates().map(str) | st.from_regex(r"\d{4}-?(\d\d|W\d\d)-?\d{1,2}", fullmatch=True)
 
 
-@settings(max_examples=100)
+@settings(max_examples=30)
 @given(place=st.sampled_from(FIELDS), value=JSON_VALUES | INSTANTS | DATES)
 def test_any_value_is_decided_the_same_by_a_list_and_by_an_event(place: tuple[str, str, str], value: Any) -> None:
     entity, key, _ = place
@@ -162,7 +162,7 @@ def test_any_value_is_decided_the_same_by_a_list_and_by_an_event(place: tuple[st
     assert not isinstance(by_event, str) or by_event.startswith(f"{key}: ")
 
 
-@settings(max_examples=100)
+@settings(max_examples=30)
 @given(type_=st.sampled_from(sorted(COLUMN_TYPES)), value=JSON_VALUES | INSTANTS | DATES)
 def test_what_a_whole_column_is_converted_to_is_what_each_value_is_parsed_to(type_: str, value: Any) -> None:
     import msgspec

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from airflow_provider_toggl.core.load.tables.schemas import TABLES
+from datetime import date, timedelta
+
+from airflow_provider_toggl.core.load.tables.schemas import TABLES, derive_id
 from airflow_provider_toggl.core.streams import STREAMS
 
 TYPES = {"bigint", "boolean", "text", "double", "timestamp", "date", "bigint_list", "json"}
@@ -41,3 +43,15 @@ def test_the_columns_of_time_entries_are_public() -> None:
         "billable_amount_cents bigint",
         "currency text",
     ]
+
+
+def test_a_derived_id_is_the_same_in_every_release() -> None:
+    assert derive_id(71_003, date(2026, 1, 5)) == 8_688_805_766_559_761_212
+    assert derive_id(71_003, "2026-01-05") == derive_id(71_003, date(2026, 1, 5))
+    assert 0 < derive_id(7, "USD") < 2**63
+
+
+def test_different_keys_have_different_ids() -> None:
+    keys = [(setup, date(2026, 1, 5) + timedelta(days=7 * week)) for setup in range(200) for week in range(50)]
+    assert len({derive_id(*key) for key in keys}) == len(keys)
+    assert derive_id(1, "23") != derive_id(12, "3")

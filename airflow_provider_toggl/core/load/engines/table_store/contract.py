@@ -1,9 +1,8 @@
 """What a table store must do so that a :class:`~.engine.TableStoreEngine` can load into it.
 
 A store needs no transactions over several statements, no temporary tables and no MERGE. It needs one way to make the
-changes of a load visible together, and only if nobody else committed since they were computed. To add a store, write a
-subclass of :class:`TableStore` in a folder beside this one and let ``hooks/warehouse.py`` build it. The suite
-``tests/core/load/contracts`` runs on every engine and says when it is done.
+changes of a load visible together, and only if nobody else committed since they were computed. CONTRIBUTING.md says
+step by step how to add one. The suite ``tests/core/load/contracts`` runs on every engine and says when it is done.
 """
 
 from __future__ import annotations
@@ -70,7 +69,11 @@ class TableStore(ABC):
     """One schema of a database, catalog or bucket that keeps tables.
 
     Methods let the client library's errors through; :meth:`translate` says what they mean. After an error the store is
-    closed and opened again. Instants in tables are ``timestamp('us', 'UTC')``, lists ``list<int64>``, JSON is text.
+    closed and opened again.
+
+    Rows have all columns of their table, in the types of ``decode.column_types.COLUMN_TYPES``: instants are
+    ``timestamp('us', 'UTC')``, lists ``list<int64>``, JSON is text; ``word`` and ``key`` are text, too. A list that is
+    null must not become an empty one.
 
     :param schema: the schema, dataset or namespace of the tables.
     :param where: how errors name the store; contains no secret.
@@ -100,7 +103,13 @@ class TableStore(ABC):
 
     @abstractmethod
     def create(self) -> None:
-        """Create what is missing: schema, tables, columns and views. Several processes may do so at once."""
+        """Create what is missing: schema, tables, columns and views. Several processes may do so at once.
+
+        Called for a new schema, and after an upgrade for tables that an earlier version of this package created. The
+        tables are ``tables.STORED_TABLES``. The views are those of ``migrations.create_views``,
+        ``history_sql.create_changes`` and ``history_sql.create_history``; a store without views lets :meth:`query`
+        create them in DuckDB.
+        """
 
     @abstractmethod
     def read_state(self) -> StoredState:
@@ -138,7 +147,8 @@ class TableStore(ABC):
             this store's schema. The package's own queries use only SQL that each engine understands; a person's may use
             all of this engine's.
         :param parameters: datetimes are aware.
-        :return: instants as ``timestamp('us', 'UTC')``.
+        :return: instants as ``timestamp('us', 'UTC')``, the whole numbers of our tables as ``int64``, lists as such or
+            as JSON texts. Columns of our tables and views have the names that our statements give them, in lower case.
         """
 
     @abstractmethod

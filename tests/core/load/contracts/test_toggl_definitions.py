@@ -17,7 +17,7 @@ from airflow_provider_toggl.core.streams import STREAMS
 FOLDER = Path(os.environ.get("TOGGL_CONTRACTS") or ROOT.parent / "shared" / "toggl-swagger")
 INTERNAL = "github_com_toggl_toggl_api_internal_models"
 DEFINITIONS = {
-    "projects": "models.Project",
+    "projects": f"{INTERNAL}.Project",
     "clients": "models.Client",
     "tags": "models.Tag",
     "tasks": "models.Task",

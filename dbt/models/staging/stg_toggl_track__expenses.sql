@@ -1,0 +1,31 @@
+{{ config(enabled=var('toggl_using_expenses', false)) }}
+
+select
+    id as expense_id,
+    workspace_id,
+    user_id,
+    trip_id,
+    date_of_expense,
+    description,
+    category,
+    state,
+    currency,
+    total_amount,
+    tax_amount,
+    total_amount_converted,
+    tax_amount_converted,
+    exchange_rate,
+    exchange_rate_timestamp,
+    service_provider,
+    service_provider_country,
+    receipt_no,
+    comment,
+    rejection_reason,
+    update_reason,
+    approved_at,
+    approved_by,
+    updated_by,
+    created_at,
+    timezone,
+    {{ toggl_track.row_times() }}
+from {{ source('toggl', 'expenses') }}

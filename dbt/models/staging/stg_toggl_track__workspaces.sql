@@ -1,0 +1,31 @@
+{{ config(enabled=var('toggl_using_workspaces', false)) }}
+
+select
+    id as workspace_id,
+    organization_id,
+    name,
+    premium,
+    business_ws,
+    default_currency,
+    default_hourly_rate,
+    rate_last_updated,
+    rounding,
+    rounding_minutes,
+    working_hours_in_minutes,
+    projects_billable_by_default,
+    projects_enforce_billable,
+    projects_private_by_default,
+    only_admins_may_create_projects,
+    only_admins_may_create_tags,
+    only_admins_see_team_dashboard,
+    limit_public_project_data,
+    hide_start_end_times,
+    disable_approvals,
+    disable_expenses,
+    disable_timesheet_view,
+    max_data_retention_days,
+    te_constraints,
+    suspended_at,
+    last_modified,
+    {{ toggl_track.row_times() }}
+from {{ source('toggl', 'workspaces') }}

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+from support.sandboxes import ApiCaller
+
+
+@pytest.fixture
+def premium(toggl: ApiCaller) -> ApiCaller:
+    toggl.sandbox.set(plan="premium")
+    return toggl
+
+
+@pytest.mark.parametrize("name", ["timesheets", "timesheet_setups"])
+def test_approvals_need_premium_and_an_administrator(toggl: ApiCaller, name: str) -> None:
+    refused = toggl.get(f"/workspaces/{{ws}}/{name}")
+    assert (refused.status_code, refused.json()) == (402, "Approvals are a premium feature")
+    toggl.sandbox.set(plan="premium")
+    assert toggl.get(f"/workspaces/{{ws}}/{name}").status_code == 200
+    toggl.world.owner.is_admin = False
+    assert toggl.get(f"/workspaces/{{ws}}/{name}").status_code == 403
+
+
+def test_timesheets_come_by_pages_in_an_envelope(premium: ApiCaller) -> None:
+    (first,) = premium.get("/workspaces/{ws}/timesheets").json()
+    assert (len(first["data"]), first["page"], first["per_page"]) == (20, 1, 20)
+    (whole,) = premium.get("/workspaces/{ws}/timesheets", per_page=1000).json()
+    assert len(whole["data"]) == whole["total_count"] == first["total_count"] > 20
+    (too_many,) = premium.get("/workspaces/{ws}/timesheets", per_page=1001).json()
+    assert len(too_many["data"]) == 20
+    premium.sandbox.set(timesheets_answer="object")
+    assert premium.get("/workspaces/{ws}/timesheets").json()["total_count"] == first["total_count"]
+
+
+def test_timesheets_are_selected_by_day_and_member(premium: ApiCaller) -> None:
+    (whole,) = premium.get("/workspaces/{ws}/timesheets", per_page=1000).json()
+    days = sorted({row["start_date"] for row in whole["data"]})
+    member = whole["data"][0]["member_id"]
+    (some,) = premium.get(
+        "/workspaces/{ws}/timesheets", per_page=1000, after=days[0], before=days[3], member_ids=member
+    ).json()
+    assert [row["start_date"] for row in some["data"]] == days[1:3]
+    assert {row["member_id"] for row in some["data"]} == {member}
+
+
+def test_groups_of_projects_may_need_the_projects(toggl: ApiCaller) -> None:
+    rows = toggl.get("/workspaces/{ws}/project_groups").json()
+    assert {row["id"] for row in rows} == toggl.live_ids("project_groups")
+    toggl.sandbox.set(project_groups_need_ids=True)
+    assert toggl.get("/workspaces/{ws}/project_groups").status_code == 400
+    some = toggl.get("/workspaces/{ws}/project_groups", project_ids=rows[0]["pid"]).json()
+    assert [row["id"] for row in some] == [row["id"] for row in rows if row["pid"] == rows[0]["pid"]]
+
+
+def test_administrators_see_all_invoices_and_expenses_and_others_their_own_expenses(toggl: ApiCaller) -> None:
+    shown = {row["user_invoice_id"] for row in toggl.get("/workspaces/{ws}/invoices").json()}
+    assert shown == toggl.live_ids("invoices")
+    assert len(toggl.get("/workspaces/{ws}/invoices", per_page=5, page=2).json()) == 5
+    assert {row["id"] for row in toggl.get("/workspaces/{ws}/expenses").json()} == toggl.live_ids("expenses")
+    toggl.world.owner.is_admin = False
+    assert toggl.get("/workspaces/{ws}/invoices").status_code == 403
+    assert {row["user_id"] for row in toggl.get("/workspaces/{ws}/expenses").json()} <= {toggl.world.owner.id}
+
+
+def test_currencies_are_texts(toggl: ApiCaller) -> None:
+    assert toggl.get("/workspaces/{ws}/currencies").json() == ["USD", "EUR", "GBP"]

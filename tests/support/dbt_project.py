@@ -1,0 +1,143 @@
+"""A dbt project that has the package installed, and the tables that it reads.
+
+dbt runs in an environment of its own, whose program ``TOGGL_DBT`` names: its requirements are not Airflow's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import yaml
+from support.repository import ROOT
+from support.truth import rows
+
+from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB
+from airflow_provider_toggl.core.load.engines.postgres.engine import POSTGRES
+
+DBT = os.environ.get("TOGGL_DBT")
+PACKAGE = ROOT / "dbt"
+SOURCES = Path("models/staging/_sources.yml")
+EXAMPLE = ROOT / "docs" / "examples" / "dbt"
+SCHEMA = "analytics_toggl_track"
+"""The schema of the models, by the example's profile and the package's ``+schema``."""
+
+Place = Path | str
+"""A DuckDB file, or the DSN of a PostgreSQL database."""
+
+
+@cache
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return a YAML file of the package."""
+    read: dict[str, Any] = yaml.safe_load((PACKAGE / path).read_text())
+    return read
+
+
+def sources() -> dict[str, dict[str, str]]:
+    """Return the source tables, each with the types of its columns."""
+    (source,) = read_yaml(SOURCES)["sources"]
+    return {
+        table["name"]: {column["name"]: column["data_type"] for column in table["columns"]}
+        for table in source["tables"]
+    }
+
+
+def optional_sources() -> list[dict[str, Any]]:
+    """Return the source tables that a variable switches on."""
+    (source,) = read_yaml(SOURCES)["sources"]
+    return [table for table in source["tables"] if "enabled" in table.get("config", {})]
+
+
+def documented_models() -> dict[str, list[str]]:
+    """Return the models that are documented, each with its columns."""
+    return {
+        model["name"]: [column["name"] for column in model["columns"]]
+        for path in (PACKAGE / "models").rglob("_*.yml")
+        for model in read_yaml(path.relative_to(PACKAGE)).get("models", ())
+    }
+
+
+def execute(place: Place, statements: Iterable[str]) -> None:
+    """Run statements in one transaction."""
+    text = ";\n".join(statements)
+    if isinstance(place, Path):
+        with duckdb.connect(str(place)) as db:
+            db.execute(f"begin; {text}; commit")
+    else:
+        with psycopg.connect(place) as db:
+            db.execute(text)
+
+
+def create_optional_tables(place: Place) -> None:
+    """Create the tables that not every plan fills, empty, instead of those tables or views that are there."""
+    types = (DUCKDB if isinstance(place, Path) else POSTGRES).types
+    kinds = {
+        row["table_name"]: "view" if row["table_type"] == "VIEW" else "table"
+        for row in rows(place, "select table_name, table_type from information_schema.tables")
+    }
+    for name in (table["name"] for table in optional_sources()):
+        columns = ", ".join(f'"{column}" {types[type_]}' for column, type_ in sources()[name].items())
+        drop = [f"drop {kinds[name]} toggl.{name} cascade"] if name in kinds else []
+        execute(place, [*drop, f"create table toggl.{name} ({columns})"])
+
+
+class DbtProject:
+    """The example of the documentation as a project in a folder, with this repository's package.
+
+    :param place: the warehouse.
+    """
+
+    def __init__(self, folder: Path, place: Place) -> None:
+        self.place = place
+        self._folder = Path(shutil.copytree(EXAMPLE, folder))
+        (self._folder / "packages.yml").write_text(yaml.safe_dump({"packages": [{"local": str(PACKAGE)}]}))
+        self.run("deps")
+
+    def build(self, variables: Mapping[str, Any]) -> None:
+        """Build and test all models.
+
+        :raises AssertionError: something failed, or dbt warned.
+        """
+        self.run("--warn-error", "build", "--vars", json.dumps(variables))
+
+    def build_part(self, select: str, variables: Mapping[str, Any]) -> None:
+        """Build and test the models of a selection.
+
+        :raises AssertionError: something failed, or dbt warned.
+        """
+        self.run("--warn-error", "build", "--select", select, "--vars", json.dumps(variables))
+
+    def run(self, *arguments: str) -> str:
+        """Run dbt and return its output.
+
+        :raises AssertionError: it failed.
+        """
+        assert DBT is not None
+        target = "duckdb" if isinstance(self.place, Path) else "postgres"
+        command = [DBT, "--no-use-colors", *arguments, "--target", target]
+        done = subprocess.run(
+            command, cwd=self._folder, env=self._environment(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+        return done.stdout
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """Return the rows of a query of the warehouse."""
+        return rows(self.place, query)
+
+    def _environment(self) -> dict[str, str]:
+        names = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "PATH": os.environ.get("PATH", "")}
+        names["HOME"] = str(self._folder)
+        if isinstance(self.place, Path):
+            return {**names, "TOGGL_DUCKDB": str(self.place)}
+        fields = psycopg.conninfo.conninfo_to_dict(self.place)
+        keys = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE"}
+        return {**names, **{name: str(fields[key]) for key, name in keys.items()}}
