@@ -32,7 +32,7 @@ def test_members_have_rates_costs_and_hours_and_follow_each_change(workspace: Wo
 
 
 def wait(workspace: Workspace) -> None:
-    """Let time pass: a list of the same second as the one before cannot tell which of the two is later."""
+    """Let time pass: a list of the same second as the one before does not show which of the two is later."""
     workspace.toggl.advance(2)
     workspace.clock.ahead += 2
 

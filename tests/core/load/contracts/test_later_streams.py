@@ -37,7 +37,7 @@ def test_each_later_stream_reaches_the_truth_through_changes_and_deletions(
     session = workspace.session()
     with place.open() as target:
         for changes in (0, 25):
-            # A list of the same second as the one before cannot tell which of the two is later.
+            # A list of the same second as the one before does not show which of the two is later.
             workspace.toggl.advance(2)
             workspace.clock.ahead += 2
             workspace.toggl.mutate(seed=3, n=changes, kinds=KINDS_OF_LATER)
