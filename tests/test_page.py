@@ -269,6 +269,12 @@ def test_every_time_can_be_shown_in_the_zone_of_the_ui(page: FastAPI, path: str)
     assert 'Times: <span class="zone">UTC</span>' in text
 
 
+def test_a_skipped_stream_is_listed_with_its_reason(page: FastAPI) -> None:
+    skipped = {"workspace_id": 1, "stream": "timesheets", "watermark": None, "warehouse": "duckdb_default.toggl"}
+    record_load(CONN_ID, **skipped, skipped="timesheets is not part of the plan.")
+    assert "skipped: timesheets is not part of the plan." in get(page, f"/c/{CONN_ID}")[2]
+
+
 def test_only_pages_without_a_form_refresh_and_not_while_a_warehouse_is_read(
     page: FastAPI, connections: Connections
 ) -> None:

@@ -44,6 +44,16 @@ def test_each_part_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "secret-token" not in printed
 
 
+def test_a_skipped_stream_is_named_with_its_reason_and_is_no_problem(capsys: pytest.CaptureFixture[str]) -> None:
+    skipped = {"workspace_id": 1, "stream": "timesheets", "watermark": None, "warehouse": "a.b"}
+    record_load("toggl_default", **skipped, skipped="timesheets is not part of the plan.")
+    assert call() == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^  -     freshness       no stream loaded yet; skipped: timesheets$", printed, re.MULTILINE)
+    assert re.search(r"^  timesheets       a\.b  +skipped ", printed, re.MULTILINE)
+    assert "  skipped: timesheets is not part of the plan." in printed
+
+
 def test_without_a_problem_the_exit_status_is_0(capsys: pytest.CaptureFixture[str]) -> None:
     record_reconciliation("toggl_default", {"workspace_id": 1, "entries": 7}, warehouse="a.b")
     assert call("--conn-id", "toggl_default", "--json") == 0

@@ -17,6 +17,7 @@ from support.connections import WEBHOOK_SECRET, Connections, all_logs
 from support.truth import STREAMS, differences, entry_differences, live, rows
 
 from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.hooks.health import read_from_warehouse, read_health
 from airflow_provider_toggl.hooks.warehouse import read_df
 from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
@@ -217,6 +218,19 @@ def test_a_stream_that_the_plan_has_not_is_skipped(sandbox: RunningSandbox, ware
     sandbox.fault("status", status=402, body="Tasks are a premium feature", match={"path": "/tasks$"}, times=None)
     with pytest.raises(AirflowSkipException, match=r"^tasks is not part of the workspace's plan\. .*premium feature"):
         load("tasks")
+
+
+def test_a_stream_that_the_token_may_not_read_is_skipped_and_the_reason_is_recorded(
+    sandbox: RunningSandbox, warehouse: Path
+):
+    sandbox.fault("status", status=403, body="Operation Forbidden", match={"path": "/invoices$"}, times=None)
+    with pytest.raises(AirflowSkipException, match=r"^invoices needs a plan with invoices.*Operation Forbidden"):
+        load("invoices")
+    (one,) = read_health("toggl_default").streams
+    assert (one.stream, one.watermark) == ("invoices", None)
+    assert "Operation Forbidden" in one.skipped
+    (stored,) = read_from_warehouse(read_health("toggl_default"), "duckdb_default", "toggl").streams
+    assert stored.skipped == one.skipped
 
 
 def test_time_entries_that_the_plan_has_not_are_an_error(sandbox: RunningSandbox, warehouse: Path):
