@@ -1,5 +1,8 @@
 """The requests that loading a workspace of 10,000 entries into DuckDB needs, and later loading its changes.
 
+``night`` loads all streams of a workspace with 40 people and 200 projects after a day with changes of every kind that
+the sandbox makes by itself, and two changes of rates.
+
 The sandbox runs in a process of its own and counts requests. Each first load begins with an empty warehouse and an
 empty rate-limit state; the loaded rows are compared with the truth of the sandbox.
 """
@@ -27,7 +30,8 @@ from airflow_provider_toggl.core.client.transport import RequestsTransport
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.streams import STREAMS as ALL_STREAMS
 from airflow_provider_toggl.core.sync.pull import Pull, PullRequest
-from airflow_provider_toggl.sandbox.server import SandboxProcess
+from airflow_provider_toggl.sandbox.server import SandboxClient, SandboxProcess, start_sandbox
+from airflow_provider_toggl.sandbox.settings import Settings
 
 SEED = 7
 #: About a year, and within one of its windows at every hour of the day.
@@ -35,6 +39,10 @@ DAYS = 363
 CHANGES = 100
 #: Requests at most where the server gives pages of 1000: time entries, and all eight streams.
 LIMITS = {"first_load": {"time_entries": 12, "all": 24}, "changes": {"time_entries": 3, "all": 10}}
+#: The workspace of the nightly run of all streams, and its requests at most.
+NIGHT = {"users": 40, "projects": 200}
+NIGHT_LIMIT = 25
+RATE_CHANGES = 2
 #: What the same load cost tap-toggl itself, run once against a simulated Reports v2, which the sandbox does not serve;
 #: the larger number where that server takes page 0 for page 1.
 TAP_TOGGL = {
@@ -43,6 +51,8 @@ TAP_TOGGL = {
 }
 #: The eight streams that every plan has; settings of the workspace are no records.
 STREAMS = tuple(name for name, stream in ALL_STREAMS.items() if not stream.needs and stream.form == "list")
+#: All streams. Histories of rates are found through lists, so they come last.
+NIGHT_STREAMS = (*(name for name in ALL_STREAMS if name != "rates"), "rates")
 _IDS = "SELECT id FROM toggl.{}"
 
 
@@ -55,6 +65,7 @@ def measure(
     :param sinces: whether the loads are given the first day of the history.
     """
     runs = [_measure_one(entries, page_size, with_since) for page_size in page_sizes for with_since in sinces]
+    night = measure_night(entries)
     return {
         "benchmark": "request_counts",
         "cores": os.cpu_count(),
@@ -65,8 +76,34 @@ def measure(
         "changes": CHANGES,
         "limits_at_pages_of_1000": LIMITS,
         "runs": runs,
+        "night": night,
         "tap_toggl": TAP_TOGGL,
-        "ok": all(run["ok"] for run in runs),
+        "ok": night["ok"] and all(run["ok"] for run in runs),
+    }
+
+
+def measure_night(entries: int = 10_000) -> dict[str, Any]:
+    """Load all streams, change records, load all again; return the counts of the second time."""
+    settings = Settings()
+    settings.update({"plan": "premium", "quota_enforced": False, "bucket_enforced": False})
+    world = start_sandbox(settings=settings, seed=SEED, entries=entries, days=DAYS, **NIGHT)
+    with world as sandbox, tempfile.TemporaryDirectory() as folder:
+        host = _Host(sandbox, Path(folder), streams=NIGHT_STREAMS)
+        first = host.load()
+        sandbox.mutate(seed=SEED, n=CHANGES)
+        sandbox.mutate(seed=SEED, n=RATE_CHANGES, kinds=["change_rate"])
+        night = host.load()
+        complete = host.is_complete()
+    return {
+        **NIGHT,
+        "streams": len(NIGHT_STREAMS),
+        "changes": CHANGES,
+        "rate_changes": RATE_CHANGES,
+        "first_load": first["all"],
+        **night,
+        "limit": NIGHT_LIMIT,
+        "complete": complete,
+        "ok": complete and night["all"] <= NIGHT_LIMIT,
     }
 
 
@@ -97,22 +134,25 @@ def _measure_one(entries: int, page_size: int, with_since: bool) -> dict[str, An
 class _Host:
     """A host with a warehouse and a rate-limit state; each load is a run of its own."""
 
-    def __init__(self, sandbox: SandboxProcess, folder: Path, since: date | None) -> None:
+    def __init__(
+        self, sandbox: SandboxClient, folder: Path, since: date | None = None, streams: Sequence[str] = STREAMS
+    ) -> None:
         self._sandbox = sandbox
         self._since = since
+        self._streams = streams
         self._warehouse = folder / "warehouse.duckdb"
         self._book = folder / "quota.sqlite"
 
     def load(self) -> dict[str, Any]:
         """Load all streams and return the requests of each."""
-        counts = {stream: self._load_one(stream) for stream in STREAMS}
+        counts = {stream: self._load_one(stream) for stream in self._streams}
         return {"time_entries": counts["time_entries"], "all": sum(counts.values()), "by_stream": counts}
 
     def is_complete(self) -> bool:
         """Whether all live records of the sandbox are in the warehouse, time entries in their last version."""
         with duckdb.connect(str(self._warehouse), read_only=True) as db:
             missing = sum(
-                len(self._live_ids(stream) - set(db.sql(_IDS.format(stream)).fetchall())) for stream in STREAMS
+                len(self._live_ids(stream) - set(db.sql(_IDS.format(stream)).fetchall())) for stream in self._streams
             )
             versions = dict(db.sql("SELECT id, epoch(updated_at)::BIGINT FROM toggl.time_entries").fetchall())
         entries = self._sandbox.truth("time_entries")

@@ -23,3 +23,12 @@ def test_a_server_that_gives_small_pages_is_read_through_too() -> None:
     assert run["complete"]
     assert run["first_load"]["time_entries"] >= 20
     assert run["ok"]
+
+
+@pytest.mark.soak
+def test_a_night_of_all_streams_keeps_its_limit() -> None:
+    night = counts.measure_night(entries=1000)
+    assert night["complete"]
+    assert night["all"] <= night["limit"] == 25
+    assert night["by_stream"]["rates"] <= night["rate_changes"]
+    assert night["ok"]
