@@ -2,8 +2,9 @@
 
 Reads the warehouse of ``toggl_sync_to_duckdb`` and ``toggl_on_change``, and costs no request to Toggl. Needs the extra
 ``report``, and the ID of the workspace in the environment variable ``TOGGL_WORKSPACE_ID``; without the variable Airflow
-shows an import error. Utilization needs the stream ``workspace_users``, margins need ``workspaces`` and ``rates``,
-approvals need ``timesheets``: what is not loaded is left out, with the reason on the page. The files are in ``TOGGL_REPORT_FOLDER``, or in ``$AIRFLOW_HOME/toggl/reports``.
+shows an import error. Utilization needs the stream ``workspace_users``, margins need ``workspaces`` and ``rates``, and
+approvals need ``timesheets``: what is not loaded is left out, with the reason on the page. The files are in
+``TOGGL_REPORT_FOLDER``, or in ``$AIRFLOW_HOME/toggl/reports``.
 """
 
 from __future__ import annotations

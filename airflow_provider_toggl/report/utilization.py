@@ -34,7 +34,7 @@ group by e."user_id", f."local_date", e."billable"
 """
 _LOW, _HIGH, _OVER, _UNKNOWN = (0xEE, 0xF4, 0xFA), (0x0A, 0x46, 0x7D), "#8f3d00", "#dde1e6"
 # Not the page's colours: a cell is as light or dark on every page.
-_ON_LIGHT, _ON_DARK = "#1b2530", "#fdfdfd"
+_ON_LIGHT, _ON_DARK = "#010101", "#fefefe"
 
 
 @dataclass(frozen=True)
@@ -191,4 +191,4 @@ def find_colours(share: float | None) -> tuple[str, str]:
         return _OVER, _ON_DARK
     part = min(share, 1)
     fill = "#" + "".join(f"{round(low + (high - low) * part):02x}" for low, high in zip(_LOW, _HIGH, strict=True))
-    return fill, _ON_DARK if part > 0.5 else _ON_LIGHT
+    return fill, _ON_DARK if part > 0.7 else _ON_LIGHT
