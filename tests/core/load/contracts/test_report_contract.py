@@ -26,7 +26,7 @@ def rate(id_: int, kind: str, level: str, amount: float | None, **fields: Any) -
 
 
 def sheet(id_: int, member: int, status: str, submitted_at: str | None) -> dict[str, Any]:
-    week = {"timesheet_setup_id": 1, "start_date": "2026-01-05", "end_date": "2026-01-11"}
+    week = {"timesheet_setup_id": id_, "start_date": "2026-01-05", "end_date": "2026-01-11"}
     return {"id": id_, "member_id": member, "approver_id": 10, "status": status, "submitted_at": submitted_at, **week}
 
 
