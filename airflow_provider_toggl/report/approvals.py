@@ -150,6 +150,7 @@ def _draw(sheets: list[Sheet], notes: tuple[str, ...]) -> Figure:
     axis.barh(range(len(shown)), [sheet.days for sheet in shown], 0.62, color=BAR)
     style_bars(axis, [f"{sheet.period}, {shorten(sheet.person, 20)}" for sheet in shown])
     axis.set_xlim(0, max(sheet.days for sheet in shown) * 1.02 or 1)
+    axis.locator_params(axis="x", integer=True)
     axis.set_xlabel("days since it was submitted", color=MUTED)
     for place, sheet in enumerate(shown):
         days = "1 day" if sheet.days == 1 else f"{sheet.days} days"

@@ -149,7 +149,7 @@ def style(axis: Axes, unit: str, highest: float, lines: int = 5) -> None:
 
 def style_bars(axis: Axes, names: list[str]) -> None:
     """Style an axis of horizontal bars, one for each name, from the top."""
-    axis.set_yticks(range(len(names)), [shorten(name, 34) for name in names])
+    axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.4, -0.6)
     axis.locator_params(axis="x", nbins=6)
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value == int(value) else f"{value:,.1f}")

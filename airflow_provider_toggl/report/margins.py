@@ -15,7 +15,7 @@ from airflow_provider_toggl.core.load.merging.rule import is_live
 from airflow_provider_toggl.core.rates.amounts import Money, price
 from airflow_provider_toggl.core.rates.levels import FIELDS, Subject
 from airflow_provider_toggl.core.rates.periods import RateBook, RatePeriod
-from airflow_provider_toggl.report.drawing import COLOURS, MUTED, new_figure, style_bars
+from airflow_provider_toggl.report.drawing import COLOURS, MUTED, new_figure, shorten, style_bars
 from airflow_provider_toggl.report.picture import Picture, read_rows, why_empty
 from airflow_provider_toggl.report.weeks import OTHERS, WeeklyReport
 
@@ -242,7 +242,7 @@ def _draw_currency(axis: Axes, currency: str, margins: list[Margin]) -> None:
         (0.19, _COST, "cost", [float(one.cost) for one in margins]),
     ):
         axis.barh([place + offset for place in places], values, 0.36, color=colour, label=name)
-    style_bars(axis, [one.client for one in margins])
+    style_bars(axis, [shorten(one.client) for one in margins])
     highest = max(float(max(one.amount, one.cost)) for one in margins)
     axis.set_xlim(0, highest * 1.02 or 1)
     axis.set_title(currency, loc="left", size=10.5)
