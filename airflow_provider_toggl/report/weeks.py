@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.core.load.merging.changed_days import as_day
 from airflow_provider_toggl.core.load.tables.state import find_setting
+from airflow_provider_toggl.report.picture import read_rows
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.load.warehouse import Warehouse
@@ -39,6 +40,7 @@ class WeeklyReport:
     :param cents: amounts by currency, and by week and client; none without a currency.
     :param zone: IANA name of the zone of the days.
     :param as_of: everything up to this instant is included (UTC); None if that is not known.
+    :param names: the name of each client as shown, by its id; None is ``(no client)``.
     """
 
     weeks: list[date]
@@ -47,6 +49,7 @@ class WeeklyReport:
     cents: dict[str, dict[tuple[date, str], int]] = field(default_factory=dict)
     zone: str = "UTC"
     as_of: datetime | None = None
+    names: dict[int | None, str] = field(default_factory=dict)
 
     def hours(self, week: date, client: str | None = None) -> float:
         """Return the hours of a week, of one client or of all."""
@@ -74,10 +77,10 @@ def build_report(warehouse: Warehouse, workspace_id: int, weeks: int = 12, last:
         zone = find_setting(session, "timezone", "UTC")
     end = monday_of(last or datetime.now(ZoneInfo(zone)).date()) + _WEEK
     begin = end - weeks * _WEEK
-    sums = warehouse.query(_SUMS.format(begin=begin, end=end), [workspace_id])
+    sums = read_rows(warehouse, _SUMS.format(begin=begin, end=end), [workspace_id])
     found = [
         (as_day(day), client_id, name, currency, int(seconds), cents)
-        for day, client_id, name, currency, seconds, cents in zip(*(c.to_pylist() for c in sums.columns), strict=True)
+        for day, client_id, name, currency, seconds, cents in sums
     ]
     report = WeeklyReport([begin + n * _WEEK for n in range(weeks)], zone=zone)
     report.as_of = state.watermark if state else None
@@ -88,6 +91,7 @@ def build_report(warehouse: Warehouse, workspace_id: int, weeks: int = 12, last:
         if currency and cents is not None:
             amounts = report.cents.setdefault(currency, {})
             amounts[key] = amounts.get(key, 0) + int(cents)
+    report.names = names
     report.clients = list(dict.fromkeys(names.values()))
     return report
 

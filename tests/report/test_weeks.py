@@ -17,6 +17,7 @@ from airflow_provider_toggl.core.load.decode.events import decode_events
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.report.chart import draw_png
+from airflow_provider_toggl.report.pictures import build_pictures, draw_pictures
 from airflow_provider_toggl.report.weeks import (
     NO_CLIENT,
     OTHERS,
@@ -103,11 +104,16 @@ def test_what_was_pulled_is_drawn_with_its_amounts(build: Callable[..., Workspac
     with build_duckdb_warehouse(workspace.path) as target:
         target.prepare("Europe/Berlin")
     workspace.pull_all()
+    workspace.pull("workspace_users")
+    workspace.pull("timesheets")
     with build_duckdb_warehouse(workspace.path) as target:
         report = build_report(target, workspace.id, 20)
+        pictures = build_pictures(target, workspace.id, build_report(target, workspace.id, 12))
     assert shown(report) == truth(workspace)
     draw_png(report, tmp_path / "weekly.png", dpi=80)
     keep_for_the_docs(tmp_path / "weekly.png", "weekly-report.png")
+    assert [path.stem for path in draw_pictures(pictures, tmp_path, dpi=80)] == ["utilization", "approvals"]
+    keep_for_the_docs(tmp_path / "utilization.png", "weekly-utilization.png")
 
 
 def test_figures_are_the_truth_after_each_change(build: Callable[..., Workspace]) -> None:
