@@ -129,7 +129,7 @@ _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "project_users": {"group_id": ("group_id", "gid")},
     "timesheet_setups": {"approver_ids": ("approvers",)},
     "timesheets": {"approver_ids": ("approvers",)},
-    "organization_users": {"group_ids": ("groups",)},
+    "organization_users": {"group_ids": ("groups",), "user_workspaces": ("workspaces",)},
     "invoices": {"id": ("user_invoice_id", "id"), "at": ("updated_at", "at")},
     "expenses": {"at": ("updated_at", "at")},
     "workspaces": {"workspace_id": ("id",)},

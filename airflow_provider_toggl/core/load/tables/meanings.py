@@ -207,7 +207,7 @@ OWN: dict[str, dict[str, str]] = {
         "joined": "Whether the user has joined the organization.",
         "inactive": "Whether the user is deactivated.",
         "workspace_count": "Number of workspaces of the user.",
-        "workspaces": "The workspaces of the user, as Toggl gives them.",
+        "user_workspaces": "The workspaces of the user, as Toggl gives them.",
     },
     "currencies": {
         "id": "Hash of `workspace_id` and `iso_code`. The key.",

@@ -246,7 +246,7 @@ TABLES: dict[str, TableSchema] = {
             ("inactive", "boolean"),
             ("group_ids", "bigint_list"),
             ("workspace_count", "bigint"),
-            ("workspaces", "json"),
+            ("user_workspaces", "json"),
         ),
         _table("currencies", ("iso_code", "text")),
         _table("project_groups", ("project_id", "bigint"), ("group_id", "bigint")),
