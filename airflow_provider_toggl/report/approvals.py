@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.load.merging.changed_days import as_day
 from airflow_provider_toggl.core.load.merging.rule import is_live
+from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.report.chart import show_instant
 from airflow_provider_toggl.report.drawing import BAR, MUTED, new_figure, shorten, style_bars
 from airflow_provider_toggl.report.people import People
@@ -153,7 +154,6 @@ def _draw(sheets: list[Sheet], notes: tuple[str, ...]) -> Figure:
     axis.locator_params(axis="x", integer=True)
     axis.set_xlabel("days since it was submitted", color=MUTED)
     for place, sheet in enumerate(shown):
-        days = "1 day" if sheet.days == 1 else f"{sheet.days} days"
-        text = f"{days}, {sheet.hours:,.1f} h, for {shorten(sheet.approver, 20)}"
+        text = f"{plural(sheet.days, 'day')}, {sheet.hours:,.1f} h, for {shorten(sheet.approver, 20)}"
         axis.text(1.03, place, text, transform=axis.get_yaxis_transform(), va="center", size=9.5)
     return figure

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.core.load.merging.changed_days import as_day
+from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.report.drawing import INK, PAPER, label_weeks, name_week, new_figure, shorten
 from airflow_provider_toggl.report.people import People, Person
 from airflow_provider_toggl.report.picture import Picture, read_rows, why_empty
@@ -125,8 +126,8 @@ def show_cell(hours: float, share: float | None) -> str:
 
 def _notes(found: Utilization) -> tuple[str, ...]:
     counted = (
-        f"Billable hours over available hours: the working hours set in Toggl now, times {found.working_days} days a "
-        "week. Holidays are not known."
+        f"Billable hours over available hours: the working hours set in Toggl now, times "
+        f"{plural(found.working_days, 'day')} a week. Holidays are not known."
     )
     if found.open_week:
         counted += f" W{found.open_week.isocalendar()[1]:02} is not over."
