@@ -154,7 +154,6 @@ def _draw(sheets: list[Sheet], notes: tuple[str, ...]) -> Figure:
     axis.locator_params(axis="x", integer=True)
     axis.set_xlabel("days since it was submitted", color=MUTED)
     for place, sheet in enumerate(shown):
-        days = plural(sheet.days, "day")
-        text = f"{days}, {sheet.hours:,.1f} h, for {shorten(sheet.approver, 20)}"
+        text = f"{plural(sheet.days, 'day')}, {sheet.hours:,.1f} h, for {shorten(sheet.approver, 20)}"
         axis.text(1.03, place, text, transform=axis.get_yaxis_transform(), va="center", size=9.5)
     return figure

@@ -125,10 +125,9 @@ def show_cell(hours: float, share: float | None) -> str:
 
 
 def _notes(found: Utilization) -> tuple[str, ...]:
-    days = plural(found.working_days, "day")
     counted = (
-        f"Billable hours over available hours: the working hours set in Toggl now, times {days} a week. "
-        "Holidays are not known."
+        f"Billable hours over available hours: the working hours set in Toggl now, times "
+        f"{plural(found.working_days, 'day')} a week. Holidays are not known."
     )
     if found.open_week:
         counted += f" W{found.open_week.isocalendar()[1]:02} is not over."
