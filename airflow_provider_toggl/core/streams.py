@@ -74,13 +74,6 @@ STREAMS: dict[str, Stream] = {
         Stream("users", "/api/v9/workspaces/{workspace_id}/users", "whole", entity="workspace_user"),
         Stream("project_users", "/api/v9/workspaces/{workspace_id}/project_users", "whole", entity="project_user"),
         Stream("groups", "/api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups", "whole"),
-        Stream(
-            "rates",
-            "/api/v9/workspaces/{workspace_id}/rates",
-            "histories",
-            needs="a plan with billable rates, and a token whose owner may see them",
-            money=("amount",),
-        ),
         # Its events fill users: they come one user at a time, and time entries refer to users. The list has the money.
         Stream(
             "workspace_users",
@@ -159,6 +152,14 @@ STREAMS: dict[str, Stream] = {
             "whole",
             needs="a token whose owner is in the organization",
             form="object",
+        ),
+        # The last one: it finds the histories to read in the tables of other streams.
+        Stream(
+            "rates",
+            "/api/v9/workspaces/{workspace_id}/rates",
+            "histories",
+            needs="a plan with billable rates, and a token whose owner may see them",
+            money=("amount",),
         ),
     )
 }

@@ -18,7 +18,6 @@ def test_the_streams_are_those_that_the_tables_are_named_for() -> None:
         "users",
         "project_users",
         "groups",
-        "rates",
         "workspace_users",
         "timesheet_setups",
         "timesheets",
@@ -29,6 +28,7 @@ def test_the_streams_are_those_that_the_tables_are_named_for() -> None:
         "expenses",
         "workspaces",
         "organizations",
+        "rates",
     ]
 
 

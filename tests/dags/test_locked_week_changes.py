@@ -101,10 +101,10 @@ def test_a_reported_change_is_known_by_its_values_and_not_by_its_time(example: A
     absent = change("absent")
     reported = {(1, example.identify(absent, Counter()))}
     # An event that comes late names who and when.
-    with_actor = change("deleted", changed_at=instant(25), changed_by="Ann")
-    assert find(example, with_actor, reported=reported) == []
+    from_event = change("deleted", changed_at=instant(25), changed_by="Ann")
+    assert find(example, from_event, reported=reported) == []
     again = change("deleted", step=4)
-    assert find(example, with_actor, change("restored", step=3), again, reported=reported) == ["restored", "deleted"]
+    assert find(example, from_event, change("restored", step=3), again, reported=reported) == ["restored", "deleted"]
 
 
 def test_an_invoice_locks_the_days_that_it_is_said_to_be_for(example: Any) -> None:

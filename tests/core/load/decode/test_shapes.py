@@ -17,7 +17,7 @@ def test_there_is_a_shape_for_every_stream() -> None:
 OTHERWISE_NAMED = {
     "timesheet_setups": {"approver_ids"},
     "timesheets": {"approver_ids"},
-    "organization_users": {"group_ids"},
+    "organization_users": {"group_ids", "user_workspaces"},
     "workspaces": {"workspace_id"},
 }
 
