@@ -112,8 +112,8 @@ def test_every_value_in_a_group_is_loaded_or_rejected_and_its_neighbours_are_loa
 # What some stream requires, and so a row of each.
 GOOD = json.dumps(
     {"at": unusual_values.AT, "start": unusual_values.AT, "start_date": "2026-03-09", "iso_code": "EUR"}
-    | {name: "x" for name in ("name", "type", "level", "status")}
-    | {name: 1 for name in ("id", "group_id", "project_id", "user_id", "member_id", "timesheet_setup_id", "duration")}
+    | dict.fromkeys(("name", "type", "level", "status"), "x")
+    | dict.fromkeys(("id", "group_id", "project_id", "user_id", "member_id", "timesheet_setup_id", "duration"), 1)
 ).encode()
 
 
@@ -177,6 +177,7 @@ def test_what_a_whole_column_is_converted_to_is_what_each_value_is_parsed_to(typ
 
 def test_every_stream_of_events_is_in_the_corpus() -> None:
     assert OBJECTS.keys() == STREAM_BY_ENTITY.keys()
-    assert {field.type for shape in EVENT_SHAPES.values() for field in shape.payload.fields} == {
-        *COLUMN_TYPES
-    } - {"members", "groups"}
+    assert {field.type for shape in EVENT_SHAPES.values() for field in shape.payload.fields} == {*COLUMN_TYPES} - {
+        "members",
+        "groups",
+    }
