@@ -240,10 +240,10 @@ def _set_connection(environment: pytest.MonkeyPatch, conn_id: str, fields: dict[
 
     A secrets backend comes before the environment. It might have the connection of production, which no test may use.
     """
-    from airflow.providers.common.compat.sdk import BaseHook
+    from airflow_provider_toggl.hooks.connections import get_connection
 
     environment.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
-    if BaseHook.get_connection(conn_id).host != fields.get("host"):
+    if get_connection(conn_id, parameter="conn_id").host != fields.get("host"):
         pytest.fail(
             f"Airflow has another connection {conn_id!r}, which comes before that of the test: switch off the secrets "
             f"backend, or set {DAGS_FOLDER} in pytest's configuration to test with an Airflow of its own.",

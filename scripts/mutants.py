@@ -501,7 +501,9 @@ class ChosenHooks(Hooks):
 
 def run_pytest(files: Sequence[str], hooks: Hooks, *options: str) -> int:
     """Run test files and return pytest's exit code."""
-    fixed = ["-q", "--capture=sys", "-p", "no:randomly", "-p", "no:cacheprovider", "--timeout=0", "-m", MARKERS]
+    # Not the plugin of the installed package: it would be imported instead of the package below the root.
+    fixed = ["-q", "--capture=sys", "-p", "no:toggl"]
+    fixed += ["-p", "no:randomly", "-p", "no:cacheprovider", "--timeout=0", "-m", MARKERS]
     # Plugins that were imported before the fork.
     fixed += ["-W", "ignore:Module already imported so cannot be rewritten"]
     return int(pytest.main([*fixed, *options, *files], plugins=[hooks]))

@@ -12,6 +12,6 @@ select
     inactive as is_inactive,
     group_ids,
     workspace_count,
-    workspaces,
+    user_workspaces,
     {{ toggl_track.row_times() }}
 from {{ source('toggl', 'organization_users') }}

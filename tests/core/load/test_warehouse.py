@@ -5,6 +5,7 @@ from support.toggl_rows import NOON, entries, tags
 
 from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault, WarehouseError
 from airflow_provider_toggl.core.load.decode.records import RecordBatch
+from airflow_provider_toggl.core.load.tables.migrations import MIGRATIONS
 from airflow_provider_toggl.core.load.values import LoadResult, Sweep
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
@@ -30,7 +31,7 @@ def test_tables_that_another_process_created_meanwhile_are_used(
     versions = iter([0, 0])
     monkeypatch.setattr(engine, "has_lock_without_tables", False)
     monkeypatch.setattr(engine, "translate", lambda error: error if isinstance(error, WarehouseError) else None)
-    monkeypatch.setattr(target, "_find_version", lambda: next(versions, 4))
+    monkeypatch.setattr(target, "_find_version", lambda: next(versions, len(MIGRATIONS)))
     monkeypatch.setattr("airflow_provider_toggl.core.load.tables.migrations.apply_migrations", create_and_fail)
     assert target.counts()["tags"] == 0
     target.close()
