@@ -161,9 +161,8 @@ def test_the_backup_has_all_tables_and_views(warehouse: Path) -> None:
 # -- DAGs ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.newest
+@pytest.mark.soak
 @pytest.mark.airflow
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_last_days_are_in_a_schema_of_their_own(tmp_path: Path) -> None:
     dags = tmp_path / "dags"

@@ -19,7 +19,7 @@ from airflow_provider_toggl.triggers.events import TogglEventTrigger
 
 pytestmark = [
     pytest.mark.airflow,
-    pytest.mark.newest,
+    pytest.mark.soak,
     pytest.mark.timeout(600),
     pytest.mark.xdist_group("metadata-jobs"),
 ]

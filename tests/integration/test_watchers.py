@@ -157,12 +157,12 @@ class Endpoint:
         self._server.server_close()
 
 
-@pytest.mark.newest
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "kills_before_the_stop",
     [
         pytest.param([True, False], id="few"),
-        pytest.param([random.Random(number).random() < 0.5 for number in range(12)], id="many", marks=pytest.mark.soak),
+        pytest.param([random.Random(number).random() < 0.5 for number in range(12)], id="many"),
     ],
 )
 def test_the_endpoint_is_called_once_for_each_stop_though_triggerers_are_killed(
