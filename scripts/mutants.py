@@ -501,8 +501,9 @@ class ChosenHooks(Hooks):
 
 def run_pytest(files: Sequence[str], hooks: Hooks, *options: str) -> int:
     """Run test files and return pytest's exit code."""
-    # Not the plugin of the installed package: it would be imported instead of the package below the root.
-    fixed = ["-q", "--capture=sys", "-p", "no:toggl"]
+    # The package has a plugin of pytest. The installed one must not be imported instead of the package below the root;
+    # and pytest would rewrite the asserts of the package's modules, and so load them unchanged.
+    fixed = ["-q", "--capture=sys", "-p", "no:toggl", "--assert=plain"]
     fixed += ["-p", "no:randomly", "-p", "no:cacheprovider", "--timeout=0", "-m", MARKERS]
     # Plugins that were imported before the fork.
     fixed += ["-W", "ignore:Module already imported so cannot be rewritten"]
