@@ -83,7 +83,7 @@ class Margin:
 
     @property
     def label(self) -> str:
-        """Say the margin, or why there is none. A star: rates are missing, so the true one differs."""
+        """The margin as text, or why there is none. A star means that rates are missing, so the true margin differs."""
         if self.foreign:
             return f"no margin: costs in {', '.join(sorted(self.foreign))}"
         margin = self.margin

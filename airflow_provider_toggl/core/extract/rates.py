@@ -41,12 +41,12 @@ PAGE = 20
 class RatedObject:
     """An object with a rate or a labor cost.
 
-    :param kind: which history of it this is about.
+    :param kind: billable rates or labor costs; each has a history of its own.
     :param id: the object's id.
     :param subject: the ids that its rates concern time entries by.
     :param currency: ISO 4217 code of its amounts, which Toggl's rates lack; None where it is not known.
     :param changed_at: when its rate changed last (UTC).
-    :param source: the stream that says so.
+    :param source: the stream whose table has this time.
     """
 
     kind: Kind
@@ -59,7 +59,7 @@ class RatedObject:
 
     @property
     def list_name(self) -> str:
-        """The list that the object was found in, for one kind: what the cursor has a mark for."""
+        """The key of the cursor's mark for this object: the stream that lists it, and the kind."""
         return f"{self.source}/{self.kind}"
 
 
@@ -132,13 +132,19 @@ class RatesReader:
                 raise error
 
     def _read_part(self, part: list[RatedObject], page: _OpenPage) -> ApiError | None:
-        """Read some histories into a page; return the error that stopped it."""
+        """Read some histories into a page; return the error that stopped it.
+
+        :raises ApiError: Toggl refused all of them. One object may be gone; if all seem to be, the request is wrong,
+            and none may count as read.
+        """
         for one in part:
             if one.kind not in self._refused:
                 try:
                     self._read_history(one, page)
                 except ApiError as error:
                     return error
+        if len(page.refusals) > 1 and not page.read:
+            raise page.refusals[-1]
         return None
 
     def _read_history(self, one: RatedObject, page: _OpenPage) -> None:
@@ -154,6 +160,7 @@ class RatesReader:
         except (NotFound, PayloadRefused) as error:
             # The object is gone since it was listed: what is stored of it stays, for the entries that it had.
             log.warning("%s of %s %d: not read. %s", one.kind, one.level, one.id, error)
+            page.refusals.append(error)
         except (PlanLacksFeature, AccessDenied) as error:
             if one.kind == "billable_rates":
                 raise
@@ -225,11 +232,13 @@ class _OpenPage:
     """Histories on their way to a page.
 
     :param observed_at: when the first of them was read, by Toggl's clock: none of them is older.
+    :param refusals: of histories whose object seems to be gone.
     """
 
     observed_at: datetime
     rows: list[dict[str, Any]] = field(default_factory=list)
     absent: set[int] = field(default_factory=set)
+    refusals: list[ApiError] = field(default_factory=list)
     read: int = 0
 
     def add(

@@ -51,7 +51,7 @@ class WindowProgress:
     :param groups: groups that were read again, as (user, project).
     :param reread: whether the entries that no total can verify were read again.
     :param pending: ids of rows that those reports lacked; it is not decided yet whether they are deleted.
-    :param unverified: ids of rows that reports lack and that stay live, by reason.
+    :param unverified: ids of rows that stay live without proof, by reason.
     """
 
     first: date

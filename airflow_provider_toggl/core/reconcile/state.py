@@ -61,7 +61,7 @@ class RunState:
         self.update(open=replace(self.window, **changes))
 
     def add_unverified(self, reason: str, ids: Iterable[int]) -> None:
-        """Record that rows of the open window stay live although reports lack them."""
+        """Record that rows of the open window stay live without proof, and why."""
         unverified = self.window.unverified
         known = unverified.get(reason, ())
         self.update_window(unverified={**unverified, reason: tuple(sorted({*known, *ids}))})

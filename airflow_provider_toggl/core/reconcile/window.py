@@ -66,7 +66,6 @@ class WindowVerification:
         self._begin, self._end = int(self._bounds[0]), int(self._bounds[-1])
         self._opened_at = opened_at
         self._shown: list[Int64s] = []
-        self._not_in_totals = 0
 
     def verify(self) -> Steps[WindowResult]:
         """Yield what to do until the window is verified; return what is verified and what is not.
@@ -179,7 +178,7 @@ class WindowVerification:
         if not (yield from self._read_ids(ids)):
             windows = self._windows_of(wanted, rows)
             if len(windows) > MAX_PAGES_AT_ONCE:
-                self._not_in_totals = len(wanted)
+                self._state.add_unverified(NOT_IN_TOTALS, wanted.ids.tolist())
                 return set()
             yield from self._read_windows(windows, wanted)
         return self._not_shown(wanted, already)
@@ -294,7 +293,7 @@ class WindowVerification:
 
         :param with_totals: False compares only ids, where many rows are known to be missing.
         """
-        found: dict[str, int] = {NOT_IN_TOTALS: self._not_in_totals} if self._not_in_totals else {}
+        found: dict[str, int] = {}
         compared = rows
         if totals.ids is not None:
             missing = totals.ids[~np.isin(totals.ids, rows.ids)]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.pulls import Workspace
 
-from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError
+from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError, PayloadRefused
 from airflow_provider_toggl.core.sync.pull import PullSummary, read_pages
 from airflow_provider_toggl.sandbox.workspace.rates import RateHistories
 from airflow_provider_toggl.sandbox.workspace.world import live
@@ -89,6 +89,22 @@ def test_a_deleted_rate_that_its_history_no_longer_has_is_absent(workspace: Work
     assert pull_rates(workspace).updated >= 1
     (row,) = workspace.rows(f"SELECT * FROM toggl.rates WHERE id = {rate.id}")
     assert row["absent_at"] > row["seen_at"]
+
+
+def test_a_refusal_of_every_history_is_an_error_and_all_are_read_by_the_next_run(workspace: Workspace) -> None:
+    workspace.toggl.fault("status", status=400, match={"path": "/rates/"}, times=None)
+    with pytest.raises(PayloadRefused):
+        pull_rates(workspace)
+    workspace.toggl.clear_faults()
+    pull_rates(workspace)
+    assert workspace.wrong("rates") == []
+
+
+def test_the_history_of_an_object_that_was_deleted_meanwhile_stops_no_other(workspace: Workspace) -> None:
+    workspace.toggl.fault("status", status=400, match={"path": "/rates/"}, times=1)
+    summary = pull_rates(workspace)
+    assert (summary.skipped, len(workspace.wrong("rates")) > 0) == ("", True)
+    assert {row["level"] for row in workspace.content("rates")} == {"project", "project_user", "task", "workspace_user"}
 
 
 def test_a_run_that_stops_goes_on_with_the_histories_that_are_left(workspace: Workspace) -> None:

@@ -1,4 +1,4 @@
-"""The table ``rates`` as views: what time entries are worth by the rates that held when they started.
+"""The views that price time entries by the rates that held when they started.
 
 The rule is that of :class:`~airflow_provider_toggl.core.rates.periods.RateBook`, in SQL.
 """
