@@ -31,6 +31,7 @@ from airflow_provider_toggl.cli.commands import COMMANDS
 from airflow_provider_toggl.core import errors, metrics
 from airflow_provider_toggl.core.databases import faults
 from airflow_provider_toggl.core.errors import DatabaseFault
+from airflow_provider_toggl.core.load.engines.snowflake import errors as snowflake
 from airflow_provider_toggl.core.load.tables.meanings import REFERENCES, TABLE_MEANINGS, find_meaning
 from airflow_provider_toggl.core.log_fields import FIELDS
 from airflow_provider_toggl.core.operate.problems import PROBLEMS
@@ -126,6 +127,9 @@ def pages() -> dict[str, str]:
             "The codes that an engine's errors have, by the fault that they mean. "
             "[Why a database refused](../errors.md#why-a-database-refused) says what to do.",
             _database_codes(),
+            "## Advice of engines",
+            "What messages of Snowflake and ClickHouse say to do, where it differs from other engines.",
+            _engine_advice(),
         ),
         "reference/problems.md": _join(
             "Problems",
@@ -309,6 +313,13 @@ def _database_codes() -> str:
             cells.append(", ".join(f"class {code}" if is_postgres and len(code) == 2 else code for code in codes))
         rows.append((fault.value, *cells, "by its text" if fault in faults.DUCKDB.values() else ""))
     return _table(("Fault", *_CODES, "DuckDB"), rows)
+
+
+def _engine_advice() -> str:
+    rows: list[tuple[str, ...]] = [("Snowflake", fault.value, words) for fault, words in snowflake.ADVICE.items()]
+    for engine, advice in (("Snowflake", snowflake.ADVICE_BY_CODE), ("ClickHouse", faults.CLICKHOUSE_ADVICE)):
+        rows += [(engine, str(code), words) for code, words in sorted(advice.items())]
+    return _table(("Engine", "Fault or code", "What to do"), rows)
 
 
 def _sandbox_settings() -> str:
