@@ -37,6 +37,9 @@ from airflow_provider_toggl.core.log_fields import FIELDS
 from airflow_provider_toggl.core.operate.problems import PROBLEMS
 from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.get_provider_info import get_provider_info
+from airflow_provider_toggl.sandbox import control, mutate
+from airflow_provider_toggl.sandbox import faults as sandbox_faults
+from airflow_provider_toggl.sandbox.control import Control
 from airflow_provider_toggl.sandbox.settings import Settings
 
 if TYPE_CHECKING:
@@ -138,12 +141,23 @@ def pages() -> dict[str, str]:
             *(_problems(check) for check in PROBLEMS),
         ),
         "reference/sandbox.md": _join(
-            "Settings of the sandbox",
-            "[The sandbox](../sandbox.md#settings) says how to change them. The meaning of a true-or-false setting is "
+            "Sandbox",
+            "What [the sandbox](../sandbox.md) can be asked for.",
+            "## Settings",
+            "[Change them](../sandbox.md#settings) by request or option. The meaning of a true-or-false setting is "
             "what happens when it is true. The source says where the default comes from: **documented** by Toggl, or "
             "**observed** in recorded answers or by authors of clients. The others are invented; a client should work "
             "with every value of these.",
             _sandbox_settings(),
+            "## Control API",
+            _table(("Request", "What it does"), control_requests()),
+            "## Changes",
+            "The kinds of `POST /sandbox/mutate`. Those that are not ordinary happen only if `kinds` names them.",
+            _table(("Kind", "Ordinary", "What it does"), list(_mutations())),
+            "## Faults of requests",
+            _table(("Kind", "Options and defaults", "What happens"), list(_faults("API_KINDS"))),
+            "## Faults of deliveries",
+            _table(("Kind", "Options and defaults", "What happens"), list(_faults("DELIVERY_KINDS"))),
         ),
     }
 
@@ -330,6 +344,30 @@ def _sandbox_settings() -> str:
         meaning, _, source = words.get(name, "").partition(" Source: ")
         rows.append((f"`{name}`", f"`{json.dumps(default)}`", meaning, source.removesuffix(".")))
     return _table(("Setting", "Default", "Meaning", "Source"), rows)
+
+
+def control_requests() -> list[tuple[str, ...]]:
+    """Return each request of the sandbox's control API with what it does."""
+    found = re.findall(r'\("(\w+)", "(\S+)", control\.(\w+)\)', inspect.getsource(control.routes))
+    return [
+        (f"`{method} {path}`", _plain(inspect.getdoc(getattr(Control, name)) or "")) for method, path, name in found
+    ]
+
+
+def _mutations() -> Iterator[tuple[str, ...]]:
+    for name, (_, _, make) in mutate.KINDS.items():
+        words = make.__doc__ or _sentence(name.replace("_", " "))
+        yield f"`{name}`", "yes" if name in mutate.ORDINARY_KINDS else "", _plain(words)
+
+
+def _faults(kinds: str) -> Iterator[tuple[str, ...]]:
+    _, _, source = inspect.getsource(sandbox_faults).partition(f"{kinds}: ")
+    described = re.findall(r'((?:^    # .+\n)+)    "(\w+)": ', source.partition("\n}\n")[0], re.MULTILINE)
+    words = {name: " ".join(re.sub(r"(?m)^    # ", "", comment).split()) for comment, name in described}
+    for name, options in getattr(sandbox_faults, kinds).items():
+        defaults = {one: json.dumps(value) for one, value in options.items() if value is not ...}
+        shown = [f"`{one}` ({defaults[one]})" if one in defaults else f"`{one}`" for one in options]
+        yield f"`{name}`", ", ".join(shown), words.get(name, "")
 
 
 def _metrics() -> Iterator[str]:

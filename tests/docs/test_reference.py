@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.repository import ROOT, pages, reference
+from support.sandboxes import build_still_world
 
 from airflow_provider_toggl.assets import toggl_events
 from airflow_provider_toggl.cli.commands import COMMANDS
@@ -21,6 +22,9 @@ from airflow_provider_toggl.core.log_fields import FIELDS
 from airflow_provider_toggl.core.operate.problems import PROBLEMS
 from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.get_provider_info import get_provider_info
+from airflow_provider_toggl.sandbox.control import Sandbox, routes
+from airflow_provider_toggl.sandbox.faults import API_KINDS, DELIVERY_KINDS
+from airflow_provider_toggl.sandbox.mutate import KINDS
 from airflow_provider_toggl.sandbox.settings import Settings
 
 
@@ -145,6 +149,22 @@ def test_every_setting_of_the_sandbox_is_there_and_described() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| `.+?` \| (.*?) \| .*\|$", page, re.MULTILINE))
     assert rows.keys() == {setting.name for setting in fields(Settings)}
     assert [name for name, meaning in rows.items() if not meaning.endswith(".")] == []
+
+
+def test_every_request_change_and_fault_of_the_sandbox_is_there_and_described() -> None:
+    sandbox = Sandbox.around(build_still_world(entries=0))
+    expected = {
+        "Control API": [
+            f"{method} {route.path}" for route in routes(sandbox) for method in (route.methods or set()) - {"HEAD"}
+        ],
+        "Changes": list(KINDS),
+        "Faults of requests": list(API_KINDS),
+        "Faults of deliveries": list(DELIVERY_KINDS),
+    }
+    for heading, names in expected.items():
+        rows = re.findall(r"^\| `([^`]+)` \|(.+)\|$", section("reference/sandbox.md", heading), re.MULTILINE)
+        described = [name for name, cells in rows if cells.split(" | ")[-1].strip()]
+        assert sorted(described) == sorted(names), heading
 
 
 def test_every_code_of_a_database_error_is_there_and_its_fault_has_advice() -> None:
