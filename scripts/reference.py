@@ -40,6 +40,8 @@ from airflow_provider_toggl.get_provider_info import get_provider_info
 from airflow_provider_toggl.sandbox import control, mutate
 from airflow_provider_toggl.sandbox import faults as sandbox_faults
 from airflow_provider_toggl.sandbox.control import Control
+from airflow_provider_toggl.sandbox.reports_v3 import detailed
+from airflow_provider_toggl.sandbox.rest_v9 import workspaces
 from airflow_provider_toggl.sandbox.settings import Settings
 
 if TYPE_CHECKING:
@@ -149,8 +151,11 @@ def pages() -> dict[str, str]:
             "**observed** in recorded answers or by authors of clients. The others are invented; a client should work "
             "with every value of these.",
             _sandbox_settings(),
+            "## Endpoints",
+            "Of REST v9 and Reports v3. The lane says which quota a request counts against.",
+            _table(("Path", "Methods", "Lane"), _endpoints()),
             "## Control API",
-            _table(("Request", "What it does"), control_requests()),
+            _table(("Request", "What it does"), _control_requests()),
             "## Changes",
             "The kinds of `POST /sandbox/mutate`. Those that are not ordinary happen only if `kinds` names them.",
             _table(("Kind", "Ordinary", "What it does"), list(_mutations())),
@@ -346,8 +351,14 @@ def _sandbox_settings() -> str:
     return _table(("Setting", "Default", "Meaning", "Source"), rows)
 
 
-def control_requests() -> list[tuple[str, ...]]:
-    """Return each request of the sandbox's control API with what it does."""
+def _endpoints() -> list[tuple[str, ...]]:
+    methods: dict[tuple[str, str], list[str]] = {}
+    for route in (*workspaces.ROUTES, *detailed.ROUTES):
+        methods.setdefault((route.shown, route.lane), []).append(route.method)
+    return [(f"`{path}`", ", ".join(found), lane) for (path, lane), found in methods.items()]
+
+
+def _control_requests() -> list[tuple[str, ...]]:
     found = re.findall(r'\("(\w+)", "(\S+)", control\.(\w+)\)', inspect.getsource(control.routes))
     return [
         (f"`{method} {path}`", _plain(inspect.getdoc(getattr(Control, name)) or "")) for method, path, name in found
