@@ -43,6 +43,7 @@ from airflow_provider_toggl.sandbox.control import Control
 from airflow_provider_toggl.sandbox.reports_v3 import detailed
 from airflow_provider_toggl.sandbox.rest_v9 import workspaces
 from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.webhooks.api import WebhookEndpoints
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -154,6 +155,8 @@ def pages() -> dict[str, str]:
             "## Endpoints",
             "Of REST v9 and Reports v3. The lane says which quota a request counts against.",
             _table(("Path", "Methods", "Lane"), _endpoints()),
+            "## Webhook endpoints",
+            _table(("Request", "What it does"), _webhook_requests()),
             "## Control API",
             _table(("Request", "What it does"), _control_requests()),
             "## Changes",
@@ -356,6 +359,12 @@ def _endpoints() -> list[tuple[str, ...]]:
     for route in (*workspaces.ROUTES, *detailed.ROUTES):
         methods.setdefault((route.shown, route.lane), []).append(route.method)
     return [(f"`{path}`", ", ".join(found), lane) for (path, lane), found in methods.items()]
+
+
+def _webhook_requests() -> list[tuple[str, ...]]:
+    nothing: Any = None  # only names and docstrings are read
+    routes = WebhookEndpoints(nothing, nothing).routes()
+    return [(f"`{route.method} {route.shown}`", _plain(inspect.getdoc(route.handler) or "")) for route in routes]
 
 
 def _control_requests() -> list[tuple[str, ...]]:
