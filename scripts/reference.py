@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 # Importing Airflow writes a configuration file into its home.
@@ -37,6 +38,7 @@ from airflow_provider_toggl.core.log_fields import FIELDS
 from airflow_provider_toggl.core.operate.problems import PROBLEMS
 from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.get_provider_info import get_provider_info
+from airflow_provider_toggl.hooks import duckdb
 from airflow_provider_toggl.sandbox import control, mutate
 from airflow_provider_toggl.sandbox import faults as sandbox_faults
 from airflow_provider_toggl.sandbox.control import Control
@@ -105,6 +107,10 @@ def pages() -> dict[str, str]:
             "[Connection](../connection.md) says how to set both.",
             _settings(info),
             _fields(info),
+            "## Extra of a DuckDB connection",
+            "[Warehouses](../warehouses.md#duckdb) has an example. What only Apache's hook uses, such as `dialect`, "
+            "`placeholder` and `insert_statement_format`, is ignored. Other names are refused.",
+            _duckdb_fields(),
         ),
         "reference/tables.md": _join(
             "Tables and views",
@@ -380,10 +386,21 @@ def _mutations() -> Iterator[tuple[str, ...]]:
         yield f"`{name}`", "yes" if name in mutate.ORDINARY_KINDS else "", _plain(words)
 
 
+def _comments(module: ModuleType) -> dict[str, str]:
+    """Return the comment above each name of the tables in a module."""
+    found = re.findall(r'((?:^    # .+\n)+)    "(\w+)"', inspect.getsource(module), re.MULTILINE)
+    return {name: " ".join(re.sub(r"(?m)^    # ", "", comment).split()) for comment, name in found}
+
+
+def _duckdb_fields() -> str:
+    words = _comments(duckdb)
+    return _table(
+        ("Field", "Meaning"), [(f"`{name}`", words.get(name, "")) for name in (*duckdb.SETTINGS, *duckdb.OTHERS)]
+    )
+
+
 def _faults(kinds: str) -> Iterator[tuple[str, ...]]:
-    _, _, source = inspect.getsource(sandbox_faults).partition(f"{kinds}: ")
-    described = re.findall(r'((?:^    # .+\n)+)    "(\w+)": ', source.partition("\n}\n")[0], re.MULTILINE)
-    words = {name: " ".join(re.sub(r"(?m)^    # ", "", comment).split()) for comment, name in described}
+    words = _comments(sandbox_faults)
     for name, options in getattr(sandbox_faults, kinds).items():
         defaults = {one: json.dumps(value) for one, value in options.items() if value is not ...}
         shown = [f"`{one}` ({defaults[one]})" if one in defaults else f"`{one}`" for one in options]

@@ -22,6 +22,7 @@ from airflow_provider_toggl.core.log_fields import FIELDS
 from airflow_provider_toggl.core.operate.problems import PROBLEMS
 from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.get_provider_info import get_provider_info
+from airflow_provider_toggl.hooks import duckdb
 from airflow_provider_toggl.sandbox.control import Sandbox, routes
 from airflow_provider_toggl.sandbox.faults import API_KINDS, DELIVERY_KINDS
 from airflow_provider_toggl.sandbox.mutate import KINDS
@@ -149,6 +150,11 @@ def test_every_setting_of_the_sandbox_is_there_and_described() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| `.+?` \| (.*?) \| .*\|$", page, re.MULTILINE))
     assert rows.keys() == {setting.name for setting in fields(Settings)}
     assert [name for name, meaning in rows.items() if not meaning.endswith(".")] == []
+
+
+def test_every_field_of_a_duckdb_connection_is_there_and_described() -> None:
+    text = section("reference/configuration.md", "Extra of a DuckDB connection")
+    assert [name for name in (*duckdb.SETTINGS, *duckdb.OTHERS) if not row(text, name)] == []
 
 
 def test_every_request_change_and_fault_of_the_sandbox_is_there_and_described() -> None:
