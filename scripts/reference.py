@@ -301,17 +301,17 @@ def _error(error: type[errors.TogglError]) -> str:
     }
     rows = [(f"`{name}`", _sentence(words)) for name, words in carried.items() if name != "message"]
     table = _table(("Carries", "Meaning"), rows) if rows else ""
-    when, cure = documented_errors().get(error.__name__, ("", ""))
-    advice = (f"**When:** {when}" if when else "", f"**What to do:** {cure}" if cure else "")
-    return _join_parts(f"## {error.__name__}", kind, _prose(error), *advice, table)
+    cure = documented_errors().get(error.__name__)
+    advice = f"**What to do:** {cure}" if cure else ""
+    return _join_parts(f"## {error.__name__}", kind, _prose(error), advice, table)
 
 
-def documented_errors() -> dict[str, tuple[str, str]]:
-    """Return what the page about errors says of each by its name: when it comes, and what to do."""
+def documented_errors() -> dict[str, str]:
+    """Return what the page about errors says is to be done about each, by its name."""
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z]\w+)` \| ([^|]+) \|$", page, re.MULTILINE)
     # Links of that page lead on from a folder below it.
-    return {name: (_sentence(when), re.sub(r"\]\((?!http)", "](../", _sentence(cure))) for name, when, cure in rows}
+    return {name: re.sub(r"\]\((?!http)", "](../", _sentence(cure)) for name, cure in rows}
 
 
 def _problems(check: str) -> str:
