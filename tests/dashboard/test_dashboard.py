@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
@@ -18,7 +20,8 @@ from support.dbt_project import DBT, SCHEMA
 from support.repository import keep_for_the_docs
 from support.sandboxes import SandboxHost
 from support.servers.chromium import find, open_chromium, wait_until
-from support.servers.superset import PASSWORD, SUPERSET, running_superset
+from support.servers.postgres import PostgresServer
+from support.servers.superset import DASHBOARD, PASSWORD, SUPERSET, running_superset
 from support.truth import rows
 
 pytestmark = [
@@ -52,6 +55,7 @@ const numbers = (row) => Object.entries(row).filter(([name, one]) => name !== "r
 return window.answers.map((rows) => rows.flatMap(numbers).reduce((sum, [_, one]) => sum + one, 0));
 """
 """The sum of the numbers of each answer, without the ranks that Superset colors a heat map by."""
+TIMES = ("last_run", "loaded_until")
 ERRORS = "[role=alert], .ant-alert-error, .error-boundary"
 
 
@@ -174,7 +178,9 @@ PAGES = [
 
 @pytest.fixture(scope="module")
 def warehouse(pull_host: SandboxHost, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_models(pull_host, tmp_path_factory.mktemp("models")).path
+    folder = tmp_path_factory.mktemp("models")
+    build_models(pull_host, folder, folder / "warehouse.duckdb")
+    return folder / "warehouse.duckdb"
 
 
 @pytest.fixture(scope="module")
@@ -236,3 +242,27 @@ def test_each_page_shows_the_figures_of_the_models_without_an_error(
     chrome.save_screenshot(str(tmp_path / "page.png"))
     if page.name == "Utilization":
         keep_for_the_docs(tmp_path / "page.png", "dashboard.png")
+
+
+def test_the_datasets_have_the_same_rows_on_postgres(
+    warehouse: Path, pull_host: SandboxHost, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    postgres.execute("create database dashboard")
+    dsn = postgres.dsn.replace("dbname=postgres", "dbname=dashboard")
+    build_models(pull_host, tmp_path, dsn)
+    for file in (DASHBOARD / "datasets").glob("*.yaml"):
+        dataset = yaml.safe_load(file.read_text())
+        wanted, found = (sorted_rows(place, dataset["sql"]) for place in (warehouse, dsn))
+        assert wanted
+        assert len(found) == len(wanted)
+        assert [row for row, other in zip(found, wanted, strict=True) if row != pytest.approx(other)] == []
+        assert list(rows(dsn, dataset["sql"])[0]) == [one["column_name"] for one in dataset["columns"]]
+
+
+def sorted_rows(place: Path | str, query: str) -> list[list[Any]]:
+    """Return rows in the order of their texts, without times, which differ between two loads."""
+    found = [
+        [float(one) if isinstance(one, Decimal) else one for name, one in row.items() if name not in TIMES]
+        for row in rows(place, query)
+    ]
+    return sorted(found, key=lambda row: [one for one in row if isinstance(one, str)])

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from support.dbt_project import DbtProject, execute
-from support.pulls import Workspace, build_workspace
+from support.dbt_project import DbtProject, Place, execute
+from support.pulls import Workspace, build_pull_world
 from support.sandboxes import SandboxHost
+from support.warehouses import WarehouseLocation
 
 from airflow_provider_toggl.core.streams import STREAMS
+from airflow_provider_toggl.core.sync.pull import Pull
 
 VARIABLES = {
     "toggl_today": "2026-03-10",
@@ -21,21 +23,27 @@ VARIABLES = {
 }
 
 
-def build_models(host: SandboxHost, folder: Path) -> Workspace:
-    """Load a workspace with people, rates, budgets and timesheets into ``warehouse.duckdb``, and build the models."""
-    workspace = build_workspace(host, folder / "warehouse.duckdb", seed=3, entries=1500, days=63, plan="premium")
-    world = workspace.toggl.world
+def build_models(host: SandboxHost, folder: Path, place: Place) -> None:
+    """Load a workspace with people, rates, budgets and timesheets into a warehouse, and build the models.
+
+    :param folder: for the files of dbt.
+    :param place: an empty warehouse.
+    """
+    world = build_pull_world(seed=3, entries=1500, days=63, plan="premium")
     for index, project in enumerate(world.projects.values()):
         project.estimated_seconds = (20, 60, 150)[index % 3] * 3600
+    workspace = Workspace(host.serve(world), Path("unused"))
     since = (world.now() - timedelta(days=64)).date().isoformat()
+    location = WarehouseLocation("duckdb" if isinstance(place, Path) else "postgres", str(place))
     for stream in STREAMS:
-        workspace.pull(stream, **({"since": since} if stream == "time_entries" else {}))
-    execute(workspace.path, list(_more_terms(list(world.projects))))
+        more = {"since": since} if stream == "time_entries" else {}
+        with location.open() as target:
+            Pull(workspace.session(), target, workspace.request(stream, **more), clock=workspace.clock).run()
+    execute(place, _more_terms(list(world.projects)))
     # make dbt runs the tests of the models.
-    DbtProject(folder / "project", workspace.path).run(
+    DbtProject(folder / "project", place).run(
         "build", "--exclude-resource-type", "test", "--vars", json.dumps(VARIABLES)
     )
-    return workspace
 
 
 def _more_terms(projects: list[int]) -> Iterator[str]:

@@ -55,7 +55,7 @@ def running_superset(folder: Path, warehouse: Path) -> Iterator[str]:
 
 
 def copy_dashboard(folder: Path, warehouse: Path) -> Path:
-    """Return a copy of the dashboard's folder that names another DuckDB file, as the how-to tells people to edit it."""
+    """Return a copy of the dashboard's folder that names another DuckDB file, edited as in the how-to."""
     copy = Path(shutil.copytree(DASHBOARD, folder / "dashboard"))
     database = copy / "databases" / "warehouse.yaml"
     database.write_text(database.read_text().replace("/data/toggl.duckdb", str(warehouse)))
