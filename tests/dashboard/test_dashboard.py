@@ -212,6 +212,10 @@ def has_chart(chrome: Chrome) -> bool:
     return any(canvas.is_displayed() for canvas in chrome.find_elements(By.CSS_SELECTOR, "canvas"))
 
 
+def is_still(chrome: Chrome) -> bool:
+    return bool(chrome.get_screenshot_as_png() == chrome.get_screenshot_as_png())
+
+
 def table(chrome: Chrome, wanted: Cells) -> Cells:
     """Return the cells of the page's table, sorted: at once if they are those, else after a minute."""
     with suppress(TimeoutException):
@@ -239,8 +243,9 @@ def test_each_page_shows_the_figures_of_the_models_without_an_error(
     # Superset's wheel has the address of its statistics built in; nothing answers it here.
     found = [one["message"] for one in chrome.get_log("browser") if one["level"] == "SEVERE"]
     assert [message for message in found if "apachesuperset.gateway.scarf.sh" not in message] == []
-    chrome.save_screenshot(str(tmp_path / "page.png"))
     if page.name == "Utilization":
+        wait_until(chrome, is_still, "the animations to end")
+        chrome.save_screenshot(str(tmp_path / "page.png"))
         keep_for_the_docs(tmp_path / "page.png", "dashboard.png")
 
 
