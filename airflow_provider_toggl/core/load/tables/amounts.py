@@ -33,7 +33,7 @@ def _candidates(kind: Kind, level: Level, place: int, dialect: Dialect) -> str:
 
     A query for each level, so that an engine can join by equal ids.
     """
-    kept = ", ".join(f"rate.{quote(name)}" for name in _KEPT)
+    kept = ", ".join(f"rate.{quote(name)} as {quote(name)}" for name in _KEPT)
     common = " and ".join(f"rate.{quote(name)} = entry.{quote(name)}" for name in ("workspace_id", *FIELDS[level]))
     # Only what is billable has a price; everything has a cost.
     is_billable = 'entry."billable"' if dialect.has_booleans else 'entry."billable" = 1'

@@ -1,4 +1,4 @@
-"""What time entries are worth by the rates that held at their start, on every engine that has the views."""
+"""What time entries are worth by the rates that held at their start, on every engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.toggl_rows import NOON, WORKSPACE, at, decode, report_row
-from support.warehouses import WarehouseLocation, rows
+from support.warehouses import rows
 
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.rates.amounts import price
@@ -19,15 +19,8 @@ from airflow_provider_toggl.core.rates.periods import RateBook, RatePeriod
 
 DAY = timedelta(days=1)
 IDS = {"user_id": 10, "project_id": 20, "task_id": 30}
-WITHOUT_VIEWS = ("snowflake", "bigquery", "clickhouse")
 
 Load = Callable[..., None]
-
-
-@pytest.fixture(autouse=True)
-def _needs_views(place: WarehouseLocation) -> None:
-    if place.engine in WITHOUT_VIEWS:
-        pytest.skip("the views of amounts are not created there")
 
 
 def rate_row(id_: int, level: str = "project", **fields: Any) -> dict[str, Any]:
