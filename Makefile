@@ -1,9 +1,9 @@
 # Needs Python 3.10 to 3.13 and make; everything else is installed into .venv* of this directory.
 PYTHON ?= python3
 PYTEST_ARGS ?=
-# Processes that run tests.
-WORKERS ?= 2
 CORES   := $(shell nproc 2>/dev/null || echo 2)
+# Processes that run tests: one more than cores, since many tests wait for servers.
+WORKERS ?= $(shell echo $$(($(CORES) + 1)))
 LOCK_ARGS ?=
 MUTANTS_ARGS ?=
 
@@ -81,7 +81,7 @@ dbt: $(VENV)/.ready $(DBT)/.ready ## the dbt package on DuckDB and PostgreSQL, e
 	TOGGL_DBT=$(CURDIR)/$(DBT)/bin/dbt $(VENV)/bin/python -m pytest -q tests/dbt $(PYTEST_ARGS)
 
 mutants: $(VENV)/.ready ## how many faults put into core its tests notice, as JSON (MUTANTS_ARGS="--seed 2 --mutants 100")
-	@$(VENV)/bin/python scripts/mutants.py --workers $(WORKERS) $(MUTANTS_ARGS)
+	@$(VENV)/bin/python scripts/mutants.py --workers $(CORES) $(MUTANTS_ARGS)
 
 docs: $(VENV)/.ready ## the documentation, into site/; every warning is an error
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
