@@ -27,7 +27,7 @@ from airflow_provider_toggl.core.errors import (
 from airflow_provider_toggl.core.extract.cursor import RatesCursor, dump
 from airflow_provider_toggl.core.extract.pages import Page, retry_malformed
 from airflow_provider_toggl.core.json_text import read_json
-from airflow_provider_toggl.core.rates.levels import FIELDS, Kind, Level, Subject
+from airflow_provider_toggl.core.rates import FIELDS, Kind, Level, Subject
 from airflow_provider_toggl.core.streams import Stream
 from airflow_provider_toggl.core.wording import plural
 
