@@ -91,8 +91,6 @@ def test_no_link_has_a_secret() -> None:
     assert all(TOKEN not in link_of(load(), link) for link in (TogglPageLink, TogglReportLink))
 
 
-# Airflow 3.2 warns about its own modules.
-@pytest.mark.filterwarnings("default")
 def test_the_ui_knows_the_links_of_every_task_also_of_a_mapped_one() -> None:
     with DAG("linked", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC")) as dag:
         load()

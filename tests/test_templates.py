@@ -29,8 +29,7 @@ from airflow_provider_toggl.sandbox.server import RunningSandbox
 from airflow_provider_toggl.templates import CheckedArguments, has_reference, is_unresolved
 from airflow_provider_toggl.triggers.events import ARGUMENT_PARSERS, TogglEventTrigger
 
-# Airflow 3.2 warns of its own providers.
-pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("default")]
+pytestmark = pytest.mark.airflow
 
 __all__ = ["connections", "sandbox", "store"]
 

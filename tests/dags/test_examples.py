@@ -39,8 +39,6 @@ def airflow(tmp_path: Path) -> Iterator[AirflowHome]:
         yield home
 
 
-# Airflow 3.2 warns about its own providers.
-@pytest.mark.filterwarnings("default")
 @pytest.mark.usefixtures("metadata_database")
 def test_every_example_loads_and_its_tasks_and_assets_have_one_workspace(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TOGGL_WORKSPACE_ID", "7000001")
@@ -53,7 +51,6 @@ def test_every_example_loads_and_its_tasks_and_assets_have_one_workspace(monkeyp
             assert all(outlet.uri.startswith("toggl://7000001/") for outlet in task.outlets)
 
 
-@pytest.mark.filterwarnings("default")
 @pytest.mark.usefixtures("metadata_database")
 def test_without_the_variable_an_example_has_an_import_error_or_no_assets(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("TOGGL_WORKSPACE_ID", raising=False)

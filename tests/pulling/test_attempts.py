@@ -179,9 +179,8 @@ def twice(dag_file: Callable[[str, str], dict[str, Any]]) -> Any:
     return dag_file("twice", (Path(__file__).parents[1] / "integration_dags" / "attempts.py").read_text())["twice"]
 
 
-# Airflow warns of itself. On 3.2, a run in this process takes many times as long.
+# On 3.2, a run in this process takes many times as long.
 @pytest.mark.newest
-@pytest.mark.filterwarnings("default")
 def test_each_task_of_a_run_and_each_mapped_one_asks_toggl(sandbox: RunningSandbox, twice: Any):
     for runs in (1, 2):
         assert twice.test().state == "success"

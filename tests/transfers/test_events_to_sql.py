@@ -162,8 +162,6 @@ def drains(dag_file: Callable[[str, str], dict[str, Any]]) -> Any:
     return dag_file("drains", DRAINS)["dag"]
 
 
-# Airflow warns of itself.
-@pytest.mark.filterwarnings("default")
 def test_in_a_dag_run_the_summary_is_left_and_no_secret_nor_what_people_wrote(
     store: SqliteEventStore, warehouse: Path, drains: Any
 ) -> None:

@@ -172,8 +172,6 @@ def example(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return runpy.run_path(str(ROOT / "docs" / "examples" / "files.py"))
 
 
-# Airflow 3.2 warns of itself when it looks for decorators.
-@pytest.mark.filterwarnings("default")
 def test_the_example_writes_files_and_reads_them(example: dict[str, Any], folder: Path) -> None:
     assert example["ENTRIES"].uri == f"{folder.as_uri()}/time_entries"
     build(folder).execute(context())

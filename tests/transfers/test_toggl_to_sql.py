@@ -255,8 +255,6 @@ def waits(dag_file: Callable[[str, str], dict[str, Any]]) -> Any:
     return dag_file("waits", WAITS)["dag"]
 
 
-# Airflow warns of itself.
-@pytest.mark.filterwarnings("default")
 def test_a_dag_run_without_a_scheduler_waits_for_a_quota_by_itself_and_leaves_its_summary(
     sandbox: RunningSandbox, warehouse: Path, waits: Any, monkeypatch: pytest.MonkeyPatch
 ):
