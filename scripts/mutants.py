@@ -523,7 +523,8 @@ def try_mutant(root: Path, mutant: Mutant | None, tests: Sequence[str]) -> dict[
         change_module(mutant, root)
     hooks = ChosenHooks(tests)
     code = run_pytest(list(dict.fromkeys(test.partition("::")[0] for test in tests)), hooks, "-x")
-    is_error = code in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
+    # A file that cannot be imported fails before any test runs.
+    is_error = code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
     return {"failed": hooks.failed or ("error" if is_error else None)}
 
 
