@@ -66,7 +66,7 @@ LIBRARIES = (
 PASSES = (6.0, 60.0)
 #: Tries without any change, which no test may fail.
 UNCHANGED = 10
-#: A process that waits so many seconds for something else than a processor hangs.
+#: A process hangs if it uses a twentieth of a processor or less for so many seconds, and then waits for something else.
 IDLE = 120.0
 MEMORY = 12 << 30
 
@@ -393,7 +393,7 @@ def run_forked(
             if not os.waitpid(process, os.WNOHANG)[0]:
                 times = psutil.Process(process).cpu_times()
                 now = times.user + times.system
-                if now > used + 0.1:
+                if now > used + IDLE / 20:
                     running[process] = number, folder, now, time.monotonic()
                 if now < limits[number] and (time.monotonic() < since + IDLE or not _is_waiting(process)):
                     continue

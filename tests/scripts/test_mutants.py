@@ -272,7 +272,7 @@ def test_a_small_repository_is_measured(tmp_path: Path) -> None:
         "airflow_provider_toggl/core/__init__.py": "",
         "airflow_provider_toggl/core/sums.py": CODE,
         "tests/core/test_sums.py": TESTS,
-        "tests/core/test_total.py": "from airflow_provider_toggl.core.sums import capped\n\ndef test_it():\n    capped(1)\n",
+        "tests/core/test_total.py": "from airflow_provider_toggl.core import sums\ndef test():\n    sums.capped(1)\n",
         "pytest.ini": "[pytest]\naddopts = --import-mode=importlib\nmarkers = unit: one\n",
     }
     for name, text in files.items():
