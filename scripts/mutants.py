@@ -66,7 +66,7 @@ LIBRARIES = (
 PASSES = (6.0, 60.0)
 #: Tries without any change, which no test may fail.
 UNCHANGED = 10
-#: A process that waits so many seconds for something else than a processor hangs.
+#: A process hangs if it uses a twentieth of a processor or less for so many seconds, and then waits for something else.
 IDLE = 120.0
 MEMORY = 12 << 30
 
@@ -393,7 +393,7 @@ def run_forked(
             if not os.waitpid(process, os.WNOHANG)[0]:
                 times = psutil.Process(process).cpu_times()
                 now = times.user + times.system
-                if now > used + 0.1:
+                if now > used + IDLE / 20:
                     running[process] = number, folder, now, time.monotonic()
                 if now < limits[number] and (time.monotonic() < since + IDLE or not _is_waiting(process)):
                     continue
@@ -523,7 +523,8 @@ def try_mutant(root: Path, mutant: Mutant | None, tests: Sequence[str]) -> dict[
         change_module(mutant, root)
     hooks = ChosenHooks(tests)
     code = run_pytest(list(dict.fromkeys(test.partition("::")[0] for test in tests)), hooks, "-x")
-    is_error = code in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
+    # A file that cannot be imported fails before any test runs.
+    is_error = code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
     return {"failed": hooks.failed or ("error" if is_error else None)}
 
 

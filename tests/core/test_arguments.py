@@ -108,15 +108,23 @@ def test_an_id_keeps_every_digit(number: int):
         assert arguments.parse_id("workspace_id", value) == number
 
 
-def test_a_float_too_large_to_be_exact_is_no_whole_number():
-    with pytest.raises(ConfigurationError, match="workspace_id is 9007199254740992"):
-        arguments.parse_id("workspace_id", float(2**53))
+@pytest.mark.parametrize("number", [7.5, float(2**53)])
+def test_a_float_with_a_fraction_or_too_large_to_be_exact_is_no_whole_number(number: float):
+    with pytest.raises(ConfigurationError, match=f"workspace_id is {number}"):
+        arguments.parse_id("workspace_id", number)
 
 
 def test_an_error_names_the_parameter_the_value_and_what_is_allowed():
     with pytest.raises(ConfigurationError) as caught:
         arguments.parse_whole("page_size", "many", minimum=1, maximum=10)
     assert str(caught.value) == "page_size is 'many'; it must be a whole number from 1 to 10."
+
+
+def test_a_number_is_within_its_limits():
+    assert [arguments.parse_number("share", text, minimum=0, maximum=1) for text in ("0", "1")] == [0, 1]
+    for number in (-0.1, 1.1):
+        with pytest.raises(ConfigurationError, match=r"share is -?\d\.1; it must be a number from 0 to 1"):
+            arguments.parse_number("share", number, minimum=0, maximum=1)
 
 
 def test_a_long_value_is_cut_in_an_error():
@@ -143,7 +151,7 @@ def test_plain_dates_are_returned_for_those_of_libraries():
 
 
 def test_text_of_code_is_read_and_not_run():
-    with pytest.raises(ConfigurationError, match="where"):
+    with pytest.raises(ConfigurationError, match=r"^where is .* must be an object"):
         arguments.parse_object("where", "{'a': __import__('os').getpid()}")
 
 

@@ -23,6 +23,11 @@ def test_equivalent_formats_give_the_same_time(text: str) -> None:
     assert parse_instant(text) == datetime(2025, 5, 1, 8, 0, 0, 123456, tzinfo=timezone.utc)
 
 
+@pytest.mark.parametrize("text", ["2025-05-01T08Z", "2025-05-01T08:00Z", "2025-05-01T08:00:00Z"])
+def test_minutes_and_seconds_may_be_missing(text: str) -> None:
+    assert parse_instant(text) == datetime(2025, 5, 1, 8, tzinfo=timezone.utc)
+
+
 @pytest.mark.parametrize("text", ["", "now", "2025-05-01", "2025-05-01T08:00:00", "2025-05-01T08:00:00 Europe/Berlin"])
 def test_a_time_without_an_offset_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a date and time with its offset"):

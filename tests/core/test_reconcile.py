@@ -14,6 +14,7 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.reconcile.cursor import VerifiedWindow
+from airflow_provider_toggl.core.reconcile.deletion_policy import DeletionRules
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary, list_ids
 from airflow_provider_toggl.core.reconcile.run import Reconcile
 
@@ -217,10 +218,17 @@ def test_the_summary_line_says_what_was_verified_and_what_not(build, caplog: pyt
 
 
 @pytest.mark.parametrize(
-    "options", [{"workspace_id": 0}, {"page_size": 0}, {"lag": -DAY}, {"overlap": -DAY}], ids=lambda o: next(iter(o))
+    "options",
+    [
+        *({"workspace_id": 0}, {"page_size": 0}, {"lag": -DAY}, {"overlap": -DAY}),
+        *({"rules": DeletionRules(absent_share=share)} for share in (-0.1, 1.1)),
+        {"rules": DeletionRules(absent_rows=-1)},
+    ],
+    ids=str,
 )
 def test_what_cannot_be_is_refused(options: dict[str, Any]):
-    with pytest.raises(ConfigurationError, match=r"workspace_id|page_size|report_lag|overlap"):
+    ReconcileRequest(7, datetime.now(timezone.utc), rules=DeletionRules(absent_share=1.0, absent_rows=0))
+    with pytest.raises(ConfigurationError, match=r"workspace_id|page_size|report_lag|overlap|absent_share"):
         ReconcileRequest(**{"workspace_id": 7, "run_started": datetime.now(timezone.utc), **options})
 
 

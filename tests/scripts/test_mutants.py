@@ -234,6 +234,8 @@ add_five = adder(5)
 TESTS = """\
 from airflow_provider_toggl.core import sums
 
+CAPPED = abs(sums.capped(20))
+
 
 def test_add():
     assert sums.add(1, 2) == 3
@@ -244,7 +246,7 @@ def test_twice_without_checking():
 
 
 def test_capped():
-    assert sums.capped(20) == 10
+    assert sums.capped(20) == CAPPED == 10
 
 
 def test_add_five():
@@ -263,6 +265,7 @@ def test_a_small_repository_is_measured(tmp_path: Path) -> None:
         "airflow_provider_toggl/core/__init__.py": "",
         "airflow_provider_toggl/core/sums.py": CODE,
         "tests/core/test_sums.py": TESTS,
+        "tests/core/test_total.py": "from airflow_provider_toggl.core import sums\ndef test():\n    sums.capped(1)\n",
         "pytest.ini": "[pytest]\naddopts = --import-mode=importlib\nmarkers = unit: one\n",
     }
     for name, text in files.items():
@@ -276,6 +279,7 @@ def test_a_small_repository_is_measured(tmp_path: Path) -> None:
     left = {(one["diff"][1].removeprefix("+ "), one["place"].rpartition(":")[2]) for one in report["left"]}
     assert ("return (a - b)", "5") not in left
     assert ("LIMIT = 11", "1") not in left
+    assert ("return None", "17") not in left
     assert {line for line in left if line[1] == "22"} == set()
     assert {("return None", "9"), ("return a * 3", "9"), ("return None", "13")} <= left
     assert report["unusable tests"] == ["tests/core/test_sums.py::test_fails"]

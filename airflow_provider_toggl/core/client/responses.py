@@ -249,7 +249,7 @@ def _explain(response: TogglResponse, text: str) -> tuple[type[ApiError], str]:
         status = 401
     if status in _MEANINGS:
         return _MEANINGS[status]
-    if 300 <= status < 400:
+    if status < 400:
         return PayloadRefused, "It redirects to another host, and the token is not sent there: check the base URL."
     if status >= 500:
         return ServerTrouble, "Toggl has a problem; try again later (https://status.toggl.com)."

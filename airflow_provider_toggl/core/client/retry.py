@@ -29,9 +29,9 @@ class RetryPolicy:
         drawn = jitter.uniform(0.0, min(self.cap, self.base * 2**failed))
         return drawn if asked_for is None else asked_for + jitter.uniform(0.0, self.base)
 
-    def allows(self, failed: int, elapsed: float, pause: float) -> bool:
-        """Return whether one more try is within both limits."""
-        return failed < self.tries and elapsed + pause <= self.longest
+    def allows(self, failed: int, elapsed: float) -> bool:
+        """Return whether one more try, so many seconds after the first one, is within both limits."""
+        return failed < self.tries and elapsed <= self.longest
 
 
 def may_repeat(method: str, path: str, idempotent: bool | None) -> bool:

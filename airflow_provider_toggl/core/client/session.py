@@ -149,7 +149,7 @@ class TogglSession:
                 failed += 1
                 pause = self._retry.pause(failed, _asked_pause(error, self._clock.now()), self._jitter)
                 elapsed = self._clock.now() - started
-                if not self._may_retry(error, outgoing, idempotent) or not self._retry.allows(failed, elapsed, pause):
+                if not self._may_retry(error, outgoing, idempotent) or not self._retry.allows(failed, elapsed + pause):
                     raise
                 log_line(
                     log,

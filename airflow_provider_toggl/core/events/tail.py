@@ -279,8 +279,7 @@ class TailReader:
                 self._states.clear()
                 for follower in self._followers:
                     follower.offset = min(follower.offset or 0, last_seq)
-            if self._end is None or last_seq < self._end:
-                self._end = last_seq
+            self._end = last_seq if self._end is None else min(self._end, last_seq)
             for follower in self._followers:
                 if follower.offset is None:
                     follower.offset = self._end

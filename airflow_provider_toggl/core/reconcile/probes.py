@@ -130,7 +130,7 @@ def choose_controls(candidates: EntryRows, rows: EntryRows, room: int) -> tuple[
     :param rows: rows to choose from, in order of their starts.
     :param room: how many ids at most.
     """
-    if not len(rows) or room < 1:
+    if not len(rows):
         return ()
     chosen = [
         *rows.ids[np.argmax(rows.updated)][None].tolist(),

@@ -87,7 +87,14 @@ def test_an_error_has_toggl_s_text_shortened(body, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("7", 7.0), ("Thu, 28 May 2026 20:26:50 GMT", 10.0), ("soon", None), ("", None)]
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        ("Thu, 28 May 2026 20:26:50 GMT", 10.0),
+        ("Thu, 28 May 2026 20:26:30 GMT", 0.0),
+        ("soon", None),
+        ("", None),
+    ],
 )
 def test_retry_after_is_a_number_or_a_date(value, seconds):
     asked = answer(429, b"", headers={"retry-after": value, "date": "Thu, 28 May 2026 20:26:40 GMT"})

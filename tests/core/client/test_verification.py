@@ -29,6 +29,7 @@ ALL_TAGS = {"entity": "tag", "action": "*"}
         ({"tags": ["a"], "tag_action": "delete"}, {"tags": ["b"]}),
         ({"tag_ids": [1, 2]}, {"tag_ids": [2, 1]}),
         ({"duration": -1}, {"duration": -1_780_000_000}),
+        ({"duration": None}, {"duration": 60}),
         ({"duration": 60, "stop": "2026-11-20T08:00:00Z"}, {"duration": 90, "stop": "2026-11-20T08:00:00Z"}),
         ({"billable": True}, {"billable": False}),
         ({"secret": "a"}, {"secret": "b"}),

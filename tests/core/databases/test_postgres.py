@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import psycopg
 import pytest
@@ -98,3 +100,14 @@ def test_a_name_that_would_be_cut_is_refused(schema: str) -> None:
 @pytest.mark.parametrize("schema", ["x" * 63, "ü" * 31])
 def test_a_name_of_the_greatest_length_is_none_too_long(schema: str) -> None:
     postgres.check_schema_name(schema)
+
+
+@pytest.mark.parametrize(
+    ("version", "since"),
+    [(139999, []), (140000, ["idle_session_timeout"]), (170000, ["idle_session_timeout", "transaction_timeout"])],
+)
+def test_a_setting_is_sent_to_servers_that_know_it(version: int, since: list[str]) -> None:
+    settings = {"statement_timeout": "0", "idle_session_timeout": "0", "transaction_timeout": "0"}
+    db: Any = SimpleNamespace(info=SimpleNamespace(server_version=version))
+    text = postgres.build_settings(db, settings, local=False).as_string(None)
+    assert [name for name in settings if f"'{name}'" in text] == ["statement_timeout", *since]

@@ -22,6 +22,7 @@ from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail import (
+    MAX_BATCH,
     MAX_QUEUE,
     PROBE,
     REPLY,
@@ -250,6 +251,17 @@ async def test_a_cancelled_wait_loses_nothing(store: CountingStore) -> None:
         append(store, 1, 1)
         await until(lambda: bool(follower.queue))
         assert await collect(follower, 1) == [1]
+
+
+async def test_a_follower_that_is_far_behind_lets_other_tasks_run(store: CountingStore) -> None:
+    append(store, 1, 2 * MAX_BATCH)
+    turns: list[int] = []
+    async with following(store) as (_, follower):
+        for number in (1, 2):
+            await until(lambda: bool(follower.queue))
+            asyncio.get_running_loop().call_soon(turns.append, number)
+            await follower.__anext__()
+            assert turns[-1] == number
 
 
 def test_a_closed_event_loop_does_not_affect_others(store: CountingStore) -> None:

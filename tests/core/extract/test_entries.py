@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from datetime import datetime, timedelta
@@ -7,6 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 from support.fakes import START, FakeReport, answer, fake_session
 
+from airflow_provider_toggl.core.client.responses import TogglResponse
+from airflow_provider_toggl.core.client.transport import OutgoingRequest
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused, QuotaExhausted
 from airflow_provider_toggl.core.extract.cursor import EntriesCursor, load
@@ -293,6 +296,23 @@ def test_a_page_that_stays_malformed_is_raised_and_progress_stays():
     assert toggl.rows == toggl.truth
 
 
+def test_rows_that_are_announced_twice_and_do_not_come_are_an_error(monkeypatch: pytest.MonkeyPatch):
+    toggl = Toggl()
+    toggl.add_history(20)
+    respond = FakeReport.__call__
+
+    def announce_more(report: FakeReport, call: OutgoingRequest) -> TogglResponse:
+        found = respond(report, call)
+        rows = found.json()
+        if not rows or found.header_int("x-next-row-number"):
+            return found
+        return answer(200, rows, headers={"x-next-row-number": str(rows[-1]["row_number"] + 1), "x-next-id": "99"})
+
+    monkeypatch.setattr(FakeReport, "__call__", announce_more)
+    with pytest.raises(MalformedAnswer, match="and then gives none"):
+        toggl.run()
+
+
 def test_a_fixed_range_is_read_whole_whatever_is_known():
     toggl = Toggl()
     toggl.add_history(60)
@@ -306,11 +326,14 @@ def test_a_fixed_range_is_read_whole_whatever_is_known():
     assert all(query["order_by"] == "date" for query in toggl.report.queries)
 
 
-def test_planned_entries_are_loaded():
+def test_planned_entries_are_loaded_before_there_is_a_watermark():
     toggl = Toggl()
-    toggl.report.add(1, day=TODAY + timedelta(days=40), at=START - 100)
-    toggl.run()
-    assert toggl.rows == toggl.truth
+    toggl.add_history(25)
+    toggl.report.add(99, day=TODAY + timedelta(days=40), at=START - 100)
+    pages = list(toggl.reader().pages())
+    before = list(itertools.takewhile(lambda page: b'"id": 99' not in page.body, pages))
+    assert {page.watermark for page in before} == {None}
+    assert pages[-1].watermark is not None
 
 
 def test_a_planned_entry_that_was_changed_is_found_when_its_day_comes():

@@ -13,6 +13,7 @@ from airflow_provider_toggl.core.extract.windows import (
     CoveredDays,
     Window,
     ahead,
+    check_range,
     choose,
     cover,
     gaps,
@@ -225,3 +226,16 @@ def test_days_that_were_never_read_are_not_apart():
     coverage = (CoveredDays(day(1), day(10), NOW, NOW),)
     assert tail_apart(coverage, Window(day(1), day(20)), timedelta(days=7)) == [Window(day(1), day(20))]
     assert tail_apart((), Window(day(1), day(20)), timedelta(days=7)) == [Window(day(1), day(20))]
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "words"),
+    [
+        ("2026-03-02", "2026-03-01", r"until \(2026-03-01\) is before since"),
+        ("2005-12-31", None, "since is 2005-12-31; Toggl has no entries before"),
+        (None, "2005-12-31", "until is 2005-12-31; Toggl has no entries before"),
+    ],
+)
+def test_a_range_that_cannot_be_is_refused(since: str | None, until: str | None, words: str):
+    with pytest.raises(ConfigurationError, match=words):
+        check_range(since, until)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -197,3 +198,5 @@ def test_the_summary_has_what_is_known_of_files(workspace: Workspace, storage: L
     assert summary.as_dict().keys().isdisjoint({"inserted", "updated", "unchanged", "absent"})
     assert summary.files == sum(len(one.files) for one in list_manifests(storage, "time_entries"))
     assert f"240 written to {summary.files} files" in str(summary)
+    assert str(summary).endswith(f"; complete up to {summary.watermark}.")
+    assert str(replace(summary, watermark=None)).endswith("; first load not finished.")

@@ -42,6 +42,15 @@ def test_what_is_written_is_read_listed_and_deleted(storage: Storage) -> None:
     assert storage.list_names("tags") == ["tags/day=1/a.parquet"]
 
 
+def test_a_deletion_that_is_refused_says_of_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(MemoryFileSystem, "rm_file", refuse)
+    with pytest.raises(errors.TogglError, match=r"Could not delete tags/b\.json in memory://x"):
+        ObjectStorage(MemoryFileSystem(), "/x", "memory://x").delete(["tags/b.json"])
+
+
 def test_a_file_is_created_once(storage: Storage) -> None:
     assert storage.create("tags/one.json", b"first")
     assert storage.create("tags/one.json", b"first"), "a repeated request is the same creation"

@@ -64,6 +64,11 @@ def test_a_report_is_in_the_order_of_the_checks() -> None:
     assert (context.has("no_tables"), context.has("disk_low")) == (True, False)
 
 
+def test_an_address_for_deliveries_is_enough_to_check_webhooks() -> None:
+    assert not CheckContext(CheckOptions()).uses_webhooks
+    assert CheckContext(CheckOptions(callback_url=URL)).uses_webhooks
+
+
 def test_a_check_that_hangs_is_abandoned() -> None:
     ended = threading.Event()
     began = time.monotonic()
@@ -106,6 +111,12 @@ def test_versions_are_compared_with_the_requirements(change: dict[str, Any], fou
 
 def test_the_installed_versions_fit() -> None:
     assert names(versions.check_versions(versions.find_versions())) == [None]
+
+
+def test_a_python_that_does_not_fit_is_named_with_what_is_needed() -> None:
+    (found,) = versions.check_versions(replace(FITTING, python="3.14.0"))
+    assert found.text.startswith("Python 3.14.0 is installed; ")
+    assert found.text.endswith(" 0.1.0 needs <3.14,>=3.10.")
 
 
 # -- the account -------------------------------------------------------------------------------------------------------

@@ -245,6 +245,7 @@ def test_a_change_of_one_subscription_updates_the_recorded_list(store: EventStor
         return [(one.subscription_id, one.enabled, one.validated) for one in found]
 
     change(7, {"validated": True})
+    change(7, None)
     assert log.list_status("subscriptions/") == []
     change(7, {"subscription_id": 7, "description": "a", "enabled": True, "validated": False})
     change(8, {"subscription_id": 8, "description": "b", "enabled": True, "validated": True})
@@ -373,6 +374,7 @@ def test_missing_signatures_missing_consumers_and_rejections_are_shown(store: Ev
     reject(store, "payload.start: missing")
     steps = words(build_timeline(store, store.get(1)))
     assert ("verified", "read from Toggl's log with the API token; without a signature", True) in steps
+    assert ("unusual", "replayed from Toggl's log", True) in steps
     # Steps that happened are above those to come.
     assert steps[-2:] == [("rejected", "payload.start: missing", True), ("read", "no consumer", False)]
     again = words(build_timeline(store, store.get(2)))

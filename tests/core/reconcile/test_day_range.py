@@ -68,3 +68,4 @@ def test_other_days_are_the_known_ones_before_and_those_of_a_year_after():
     assert before.last == days.windows_of_changes((covered(date(2020, 6, 1), date(2026, 4, 30)),), 366)[0].first - DAY
     assert after.first == date(2026, 3, 2)
     assert after.days > 300
+    assert days.other_windows((covered(days.main.first, date(2026, 4, 30)),), 366) == [after]

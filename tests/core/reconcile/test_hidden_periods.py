@@ -34,7 +34,7 @@ def test_only_days_of_the_windows_are_rewound():
     known, older = (
         CoveredDays(date(2026, month, 1), date(2026, month, 28), mark, LATE) for month, mark in ((2, LATE), (3, EARLY))
     )
-    window = Window(date(2026, 2, 10), date(2026, 3, 10))
+    window = Window(date(2026, 2, 28), date(2026, 3, 1))
     kept, *taken_back = rewind((beside, known, older), [window], datetime(2026, 11, 5, tzinfo=timezone.utc))
     assert kept == beside
     assert [span.watermark.day for span in taken_back] == [5, 1]

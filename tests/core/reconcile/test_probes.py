@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.entry_rows import NOON, entry_rows
 
-from airflow_provider_toggl.core.extract.windows import DAY
+from airflow_provider_toggl.core.extract.windows import DAY, Window
 from airflow_provider_toggl.core.reconcile.probes import build_planner
 
 
@@ -73,3 +73,16 @@ def test_half_of_a_page_is_for_candidates():
     candidates = entry_rows(*({"id": 1 + day, "starts": NOON - day * DAY} for day in range(10)))
     probes = build_planner(entry_rows(), entry_rows(), timezone.utc, 10, 366).probes_by_ids(candidates)
     assert [len(probe.candidates) for probe in probes] == [5, 5]
+
+
+def test_a_probe_by_days_is_of_the_candidates_users_and_has_controls_from_midnight_on():
+    midnight = NOON.replace(hour=0)
+    candidates = entry_rows({"id": 1, "users": 8, "starts": NOON})
+    present = entry_rows(
+        {"id": 2, "users": 8, "starts": midnight - 2 * DAY, "updated": NOON},
+        {"id": 3, "users": 8, "starts": NOON - DAY},
+        {"id": 4, "users": 7},
+    )
+    planner = build_planner(present, present, timezone.utc, 100, 366)
+    (probe,) = planner.probes_by_days(candidates, [Window((NOON - DAY).date(), NOON.date())])
+    assert (probe.users, probe.controls, probe.window.first) == ((8,), (2, 3), (NOON - 2 * DAY).date())

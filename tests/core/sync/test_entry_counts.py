@@ -39,6 +39,8 @@ def test_a_year_is_counted_exactly_by_one_request_and_one_more_for_the_page(work
 
 def test_where_no_ids_are_given_the_number_is_estimated(workspace: Workspace):
     workspace.toggl.set(summary_gives_ids=False)
+    for entry in list(workspace.toggl.world.time_entries.values())[::2]:
+        entry.stop, entry.duration = entry.start, 0
     found = counter(workspace, page_size=300).count(last_days(workspace, 300))
     assert not found.exact
     assert found.rows == pytest.approx(900, rel=0.15)

@@ -330,7 +330,9 @@ def test_unexpected_durations_are_counted_and_reported(workspace: Workspace, cap
     world = workspace.toggl.world
     entry = next(entry for entry in world.time_entries.values() if entry.stop and not entry.deleted_at)
     entry.duration += 17
-    assert workspace.pull().unexpected_durations == 1
+    summary = workspace.pull()
+    assert summary.unexpected_durations == 1
+    assert "; 1 with unexpected durations; " in str(summary)
     assert "1 entry with a duration that is not the time from start to stop" in caplog.text
 
 

@@ -51,8 +51,8 @@ def test_a_plan_is_known_by_flags_and_the_largest_by_its_quota(flags, total, pla
 
 @pytest.mark.parametrize(
     ("lane", "in_flight", "reserve", "left"),
-    [(Lane(), 5, 2, None), (Lane(30, 10, 100.0), 3, 2, 5), (Lane(5, 5, 100.0), 0, 50, 1)],
-    ids=["unknown", "in flight and reserved", "a reserve larger than the window"],
+    [(Lane(), 5, 2, None), (Lane(30, 10, 100.0), 3, 2, 5), (Lane(5, 5, 100.0), 0, 50, 1), (Lane(1, 1, 100.0), 0, 2, 1)],
+    ids=["unknown", "in flight and reserved", "a reserve larger than the window", "a window of one request"],
 )
 def test_requests_in_flight_and_the_reserve_are_not_spare(lane, in_flight, reserve, left):
     assert spare(lane, in_flight, reserve) == left

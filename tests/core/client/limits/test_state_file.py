@@ -149,6 +149,14 @@ def test_a_state_that_is_garbage_collected_leaves_no_connection_open(recwarn: py
     assert [warning for warning in recwarn if issubclass(warning.category, ResourceWarning)] == []
 
 
+def test_a_file_that_can_no_longer_be_opened_is_an_error(path: Path) -> None:
+    file = StateFile(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        write(file)
+
+
 def test_on_a_full_disk_the_state_is_kept_in_this_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with small_disk(tmp_path / "disk", kilobytes=256) as disk:
         with (disk / "rest").open("wb", buffering=0) as file, suppress(OSError):

@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_toggl.core.client.limits.fair_shares import Claimant
 from airflow_provider_toggl.core.client.limits.leaky_bucket import RESPONSE_TIMEOUT, Pace
-from airflow_provider_toggl.core.client.limits.token_state import Permit, PermitRequest, TokenState, Wait
+from airflow_provider_toggl.core.client.limits.token_state import Claim, Permit, PermitRequest, TokenState, Wait
 
 T = 1_780_000_000.0
 LANE = "organization:3"
@@ -119,3 +119,8 @@ def test_pods_that_have_ended_leave_nothing_behind() -> None:
     assert len(state.in_flight) == 1
     assert len(state.claims[LANE]) <= 10
     assert len(state.buckets) == 86_400 / 600 + 1
+
+
+def test_what_was_taken_counts_until_the_window_ends() -> None:
+    claim = Claim(taken=3, counted_until=T + 60)
+    assert [claim.taken_at(T + 59.9), claim.taken_at(T + 60)] == [3, 0]

@@ -190,6 +190,17 @@ def test_an_earlier_request_that_is_carried_out_late_leaves_one_entry():
     assert list(toggl.rows) == [11]
 
 
+def test_a_deleted_duplicate_may_still_be_shown():
+    toggl = Toggl("very late")
+
+    def reply(call: OutgoingRequest) -> TogglResponse:
+        if call.path.endswith("/12") and call.method == "GET":
+            return answer(200, {"id": 12, "server_deleted_at": format_instant(NOW)}, call=call)
+        return toggl(call)
+
+    assert create(build(reply)[0], ENDED) == (11, False)
+
+
 def test_a_duplicate_that_is_not_deleted_fails():
     entries = Toggl("very late")
 
@@ -228,7 +239,7 @@ def test_a_created_entry_that_the_list_does_not_show_yet_is_not_created_again():
         return toggl(call)
 
     assert create(build(lagging)[0], ENDED, in_doubt=True, noted=noted) == (11, True)
-    assert list(toggl.rows) == [11]
+    assert (noted.doubt, noted.created_id, list(toggl.rows)) == (False, None, [11])
 
 
 @pytest.mark.parametrize("refused", ["the look", "the deletion"])

@@ -12,7 +12,7 @@ from airflow_provider_toggl.core.client.resources.subscriptions import (
     SubscriptionLimits,
     SubscriptionSpec,
 )
-from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
+from airflow_provider_toggl.core.client.resources.webhooks import DeliveryLogPage, WebhooksClient
 from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.transport import OutgoingRequest
 
@@ -161,8 +161,11 @@ GONE = {**ROW, "deleted_at": "2026-11-28T06:00:00Z"}
     ids=["shown", "a word", "nothing", "no JSON", "not shown", "at the second try", "late", "no quota to look"],
 )
 def test_a_deletion_that_the_response_does_not_show_is_checked(script: list[TogglResponse], requests: int):
-    webhooks, transport = build(replies(*script))
+    session, transport, _ = fake_session(replies(*script))
+    changes: list[Any] = []
+    webhooks = WebhooksClient(session, 7, on_change=lambda *change: changes.append(change))
     assert webhooks.delete(3) is True
+    assert changes == [(3, None)]
     assert len(transport.calls) == requests
 
 
@@ -241,8 +244,8 @@ def test_the_log_of_a_missing_subscription_is_an_error():
 
 
 def test_a_page_of_the_log_is_read():
-    webhooks, transport = build(replies(answer(200, {"total": 2, "events": [{"event_id": 9}, "?"]})))
-    page = webhooks.find_log_page(3, 40)
-    assert page is not None
-    assert (page.total, page.events) == (2, ({"event_id": 9},))
+    rows = {"total": 2, "events": [{"event_id": 9}, "?"]}
+    webhooks, transport = build(replies(answer(200, rows), answer(200, {"total": 0, "events": None})))
+    pages = [webhooks.find_log_page(3, 40) for _ in range(2)]
+    assert pages == [DeliveryLogPage(2, ({"event_id": 9},)), DeliveryLogPage(0, ())]
     assert transport.calls[0].params == {"offset": 40}

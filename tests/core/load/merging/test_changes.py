@@ -17,6 +17,12 @@ def test_without_changes_the_report_is_empty() -> None:
     assert Changes().report(1, "tags") == {"observations": 0, "ids": [], "days": [], "is_complete": True}
 
 
+def test_every_entry_of_a_load_is_an_observation() -> None:
+    changes = Changes()
+    changes.collect_result(WORKSPACE, LoadResult(inserted=4, updated=2, unchanged=1))
+    assert changes.report(WORKSPACE, "time_entries")["observations"] == 7
+
+
 def test_changes_are_reported_by_workspace_and_stream() -> None:
     changes = Changes()
     changes.collect_batches([tags(3, 1, 1), tags(4, workspace_id=8), entries(9, 10)])

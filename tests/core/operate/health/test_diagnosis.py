@@ -243,6 +243,12 @@ def test_quota_and_waiting_have_the_time_of_the_reset_or_of_the_end_of_the_wait(
     assert quota.at == USER.resets_at
 
 
+def test_a_first_load_without_a_number_of_rows_is_named_without_one() -> None:
+    health = replace(NEW, waiting=(task(stream="tasks", rows_done=None),))
+    (freshness,) = [one for one in diagnose(health) if one.check == "freshness"]
+    assert freshness.text == "first load of tasks"
+
+
 def test_a_text_has_the_facts() -> None:
     health = replace(
         NEW,
