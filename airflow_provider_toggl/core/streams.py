@@ -137,6 +137,15 @@ STREAMS: dict[str, Stream] = {
             needs="a plan with expenses and a token whose owner may see them",
             secrets=("download_url",),
         ),
+        # 100 is the documented maximum. Without team_goals, the list has only the goals of the token's owner.
+        Stream(
+            "goals",
+            "/api/v9/workspaces/{workspace_id}/goals",
+            "paged",
+            (("team_goals", "true"),),
+            100,
+            needs="a plan with team goals and a token whose owner may see them",
+        ),
         Stream(
             "workspaces",
             "/api/v9/workspaces/{workspace_id}",

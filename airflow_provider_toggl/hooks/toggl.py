@@ -245,6 +245,10 @@ class TogglHook(BaseHook):
         """Yield pages of expenses."""
         return self.pages("expenses", **more)
 
+    def goals(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of the team's goals."""
+        return self.pages("goals", **more)
+
     def workspaces(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
         """Yield a page with the workspace and its settings."""
         return self.pages("workspaces", **more)

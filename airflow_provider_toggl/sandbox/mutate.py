@@ -494,6 +494,17 @@ class Mutator:
         self.world.change(expense, {"state": self.rng.choice(("approved", "rejected"))}, self.world.owner)
         return {"ids": [expense.id]}
 
+    def change_goal(self) -> Mutation:
+        """Archive a goal or make it active again, with another target and more tracked time."""
+        goal, rng = self.any_of(self.world.goals.values()), self.rng
+        fields = {
+            "active": not goal.active,
+            "target_seconds": 3600 * rng.randrange(5, 40),
+            "tracked_seconds": goal.tracked_seconds + 60 * rng.randrange(1, 600),
+        }
+        self.world.change(goal, fields, self.world.owner)
+        return {"ids": [goal.id]}
+
     def remove(self, table: str) -> Mutation:
         """Delete a record of a table that nothing refers to."""
         record = self.any_of(getattr(self.world, table).values())
@@ -577,6 +588,8 @@ KINDS = {
     "delete_invoice": (0.5, "invoices", lambda mutator: mutator.remove("invoices")),
     "change_expense": (1, "expenses", Mutator.change_expense),
     "delete_expense": (0.5, "expenses", lambda mutator: mutator.remove("expenses")),
+    "change_goal": (1, "goals", Mutator.change_goal),
+    "delete_goal": (0.5, "goals", lambda mutator: mutator.remove("goals")),
     "delete_project_group": (0.5, "project_groups", lambda mutator: mutator.remove("project_groups")),
     "delete_currency": (0.2, "currencies", lambda mutator: mutator.remove("currencies")),
     "change_rate": (1, "rates", Mutator.change_rate),

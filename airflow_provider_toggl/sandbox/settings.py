@@ -129,6 +129,12 @@ class Settings:
     #: `/workspaces/{id}/project_groups` without `project_ids` is refused. Source: documented as required, as other
     #: parameters are that are not; invented.
     project_groups_need_ids: bool = False
+    #: `/workspaces/{id}/goals` with `team_goals` is a 403 on the free plan. Source: status documented; plan invented.
+    team_goals_need_paid_plan: bool = True
+    #: With `team_goals`, goals are those of the team alone; false: the requesting user's own ones too.
+    team_goals_alone: bool = False
+    #: Without `active`, archived goals are listed too.
+    goals_list_archived: bool = True
     #: Filters of reports by `billable` and duration are a 402 on the free plan. Source: documented as premium; status
     #: invented.
     report_paid_filters_refused: bool = True

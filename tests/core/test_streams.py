@@ -26,6 +26,7 @@ def test_the_streams_are_those_that_the_tables_are_named_for() -> None:
         "project_groups",
         "invoices",
         "expenses",
+        "goals",
         "workspaces",
         "organizations",
         "rates",

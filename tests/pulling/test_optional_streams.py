@@ -76,6 +76,20 @@ def test_approvals_that_the_plan_lacks_are_skipped_until_it_has_them(workspace: 
     assert workspace.wrong(stream) == []
 
 
+def test_goals_are_skipped_where_the_plan_has_none_of_the_team(workspace: Workspace) -> None:
+    workspace.toggl.set(plan="free")
+    summary = workspace.pull("goals")
+    assert summary.skipped.startswith("goals needs a plan with team goals")
+    assert "User has no access to team goals feature" in summary.skipped
+    assert workspace.rows("SELECT count(*) AS n FROM toggl.goals") == [{"n": 0}]
+    workspace.toggl.set(plan="starter", team_goals_alone=True)
+    workspace.pull("goals")
+    owner = workspace.toggl.world.owner.id
+    assert {row["user_id"] for row in workspace.content("goals")} == {
+        row["user_id"] for row in workspace.toggl.truth("goals") if row["user_id"] != owner
+    }
+
+
 def test_an_endpoint_that_gives_the_same_page_again_is_not_asked_forever(workspace: Workspace) -> None:
     page = [{"user_invoice_id": number, "workspace_id": workspace.id} for number in range(50)]
     workspace.toggl.fault("status", status=200, body=page, match={"path": "invoices$"}, times=None)

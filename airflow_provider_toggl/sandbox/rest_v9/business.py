@@ -1,4 +1,4 @@
-"""The endpoints of approvals, invoices, expenses, currencies and groups of projects; read only."""
+"""The endpoints of approvals, invoices, expenses, goals, currencies and groups of projects; read only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow_provider_toggl.sandbox.rest_v9.serialize.business import (
     v9_expense,
+    v9_goal,
     v9_invoice,
     v9_project_group,
     v9_timesheet,
@@ -17,6 +18,7 @@ from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, live
 BASE = "/api/v9/workspaces/{workspace_id}"
 DEFAULT_TIMESHEETS, MOST_TIMESHEETS = 20, 1000
 DEFAULT_INVOICES = 50
+DEFAULT_GOALS, MOST_GOALS = 20, 100
 NO_APPROVALS = "Approvals are a premium feature"
 NO_ACCESS = "User does not have access to this resource"
 
@@ -93,6 +95,23 @@ def list_expenses(request: ApiRequest) -> ApiResponse:
     return ApiResponse([v9_expense(request.world, expense) for expense in rows])
 
 
+def list_goals(request: ApiRequest) -> ApiResponse:
+    """Return a page of goals: the requesting user's, or with ``team_goals`` those of everybody."""
+    team, active, settings = request.boolean("team_goals"), request.boolean("active"), request.settings
+    if team and not request.world.has_team_goals():
+        raise ErrorResponse(403, "User has no access to team goals feature")
+    if active is None and not settings.goals_list_archived:
+        active = True
+    own = None if team and settings.team_goals_alone else request.actor.id
+    rows = [
+        goal
+        for goal in live(request.world.goals.values())
+        if ((team and goal.team_goal) or goal.user_id == own) and active in (None, goal.active)
+    ]
+    size, page = min(request.integer("per_page") or DEFAULT_GOALS, MOST_GOALS), request.integer("page") or 1
+    return ApiResponse([v9_goal(request.world, goal) for goal in rows[(page - 1) * size : page * size]])
+
+
 ROUTES = [
     Route("GET", f"{BASE}/timesheet_setups", list_timesheet_setups, "organization"),
     Route("GET", f"{BASE}/timesheets", list_timesheets, "organization"),
@@ -100,4 +119,5 @@ ROUTES = [
     Route("GET", f"{BASE}/project_groups", list_project_groups, "organization"),
     Route("GET", f"{BASE}/invoices", list_invoices, "organization"),
     Route("GET", f"{BASE}/expenses", list_expenses, "organization"),
+    Route("GET", f"{BASE}/goals", list_goals, "organization"),
 ]

@@ -261,6 +261,25 @@ class Expense:
 
 
 @dataclass
+class Goal:
+    """A goal of a user for each week; ``tracked_seconds`` is of the current one, and does not follow time entries."""
+
+    id: int
+    workspace_id: int
+    user_id: int
+    creator_user_id: int
+    name: str
+    target_seconds: int
+    start_date: date
+    at: datetime
+    tracked_seconds: int = 0
+    team_goal: bool = True
+    active: bool = True
+    project_ids: list[int] = field(default_factory=list)
+    deleted_at: datetime | None = None
+
+
+@dataclass
 class TimeEntry:
     """A time entry.
 

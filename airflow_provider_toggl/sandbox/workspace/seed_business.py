@@ -1,4 +1,6 @@
-"""Generates the business side of a workspace: what people cost, approvals, invoices, expenses, groups of projects."""
+"""Generates the business side of a workspace: what people cost, approvals, invoices, expenses, groups of projects,
+goals.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from datetime import date, datetime, timedelta, timezone
 from airflow_provider_toggl.sandbox.workspace.records import (
     Currency,
     Expense,
+    Goal,
     Invoice,
     ProjectGroup,
     Timesheet,
@@ -46,6 +49,7 @@ class _Builder:
         self.add_project_groups()
         self.add_invoices()
         self.add_expenses()
+        self.add_goals()
 
     def past(self) -> datetime:
         """Return a random time between the foundation and a day ago."""
@@ -164,3 +168,25 @@ class _Builder:
             )
             expense.deleted_at = at if number == EXPENSES else None
             self.world.load(expense)
+
+    def add_goals(self) -> None:
+        """Give everybody a goal for the week, the owner's one of their own; one is archived, another one deleted."""
+        project_ids = [project.id for project in live(self.world.projects.values())][:2]
+        for index, user in enumerate([*self.people, self.world.owner]):
+            at = self.past()
+            goal = Goal(
+                id=self.world.next_id("goal"),
+                workspace_id=self.world.workspace.id,
+                user_id=user.id,
+                creator_user_id=self.world.owner.id,
+                name=f"Goal {index + 1}",
+                target_seconds=3600 * (20 + 5 * (index % 4)),
+                start_date=at.date(),
+                at=at,
+                tracked_seconds=60 * self.rng.randrange(2_000),
+                team_goal=user is not self.world.owner,
+                active=index != 2,
+                project_ids=project_ids if index % 2 else [],
+            )
+            goal.deleted_at = at if index == len(self.people) else None
+            self.world.load(goal)

@@ -15,6 +15,7 @@ from airflow_provider_toggl.sandbox.workspace.records import (
     Client,
     Currency,
     Expense,
+    Goal,
     Group,
     Invoice,
     Organization,
@@ -181,6 +182,10 @@ def _expense(world: World, expense: Expense) -> Row:  # noqa: ARG001 - one signa
     return _row(expense, created_at=_second(expense.created_at))
 
 
+def _goal(world: World, goal: Goal) -> Row:  # noqa: ARG001 - one signature for all streams
+    return _row(goal, "tracked_seconds", current_recurrence_tracked_seconds=goal.tracked_seconds)
+
+
 def _workspace(world: World, workspace: Workspace) -> Row:
     plan = world.settings.plan
     given = {"premium": plan != "free", "business_ws": plan in ("premium", "enterprise")}
@@ -255,6 +260,7 @@ STREAMS: dict[str, Callable[[World, Any], Row]] = {
     "project_groups": _unchanged,
     "invoices": _invoice,
     "expenses": _expense,
+    "goals": _goal,
     "workspaces": _workspace,
     "organizations": _organization,
 }
@@ -275,7 +281,8 @@ def truth(world: World, stream: str) -> list[Row]:
     """
     if stream not in STREAMS:
         raise UnknownStream(f"No such stream: {stream}. Streams: {', '.join(STREAMS)}.")
-    if stream in ("timesheets", "timesheet_setups") and not world.has_approvals():
+    lacks_approvals = stream in ("timesheets", "timesheet_setups") and not world.has_approvals()
+    if lacks_approvals or (stream == "goals" and not world.has_team_goals()):
         return []
     to_row = STREAMS[stream]
     records: Any = getattr(world, SOURCES.get(stream, stream))

@@ -17,6 +17,7 @@ from airflow_provider_toggl.sandbox.workspace.records import (
     Client,
     Currency,
     Expense,
+    Goal,
     Group,
     Invoice,
     Organization,
@@ -32,7 +33,7 @@ from airflow_provider_toggl.sandbox.workspace.records import (
     Workspace,
 )
 
-Business = Currency | TimesheetSetup | Timesheet | ProjectGroup | Invoice | Expense
+Business = Currency | TimesheetSetup | Timesheet | ProjectGroup | Invoice | Expense | Goal
 Entity = User | Client | Project | Tag | Task | ProjectUser | Group | TimeEntry | Business
 EntityT = TypeVar(
     "EntityT",
@@ -50,6 +51,7 @@ EntityT = TypeVar(
     ProjectGroup,
     Invoice,
     Expense,
+    Goal,
 )
 Action = Literal["created", "updated", "deleted"]
 
@@ -69,6 +71,7 @@ KIND_OF: dict[type, str] = {
     ProjectGroup: "project_group",
     Invoice: "invoice",
     Expense: "expense",
+    Goal: "goal",
 }
 #: The stream of each kind, which is also the attribute of ``World`` that holds its records.
 STREAM_OF: dict[str, str] = {
@@ -86,6 +89,7 @@ STREAM_OF: dict[str, str] = {
     "project_group": "project_groups",
     "invoice": "invoices",
     "expense": "expenses",
+    "goal": "goals",
 }
 #: The id before the first one of each kind. They resemble Toggl's ids of 2026.
 FIRST_IDS: dict[str, int] = {
@@ -105,6 +109,7 @@ FIRST_IDS: dict[str, int] = {
     "project_group": 260_000,
     "invoice": 350_000,
     "expense": 120_000,
+    "goal": 48_000,
 }
 #: The workspace with these ids. Other workspaces add an offset, because Toggl's ids are globally unique.
 DEFAULT_WORKSPACE_ID = 7_000_001
@@ -238,6 +243,7 @@ class World:
         self.project_groups: dict[int, ProjectGroup] = {}
         self.invoices: dict[int, Invoice] = {}
         self.expenses: dict[int, Expense] = {}
+        self.goals: dict[int, Goal] = {}
         self.listeners: list[Listener] = []
         #: (unix time of the change by the world's clock, entry id, the entry before it; None if it was created).
         self.history: deque[tuple[float, int, TimeEntry | None]] = deque(maxlen=HISTORY_LENGTH)
@@ -286,6 +292,10 @@ class World:
     def has_approvals(self) -> bool:
         """Return whether the plan has timesheets."""
         return self.settings.plan in ("premium", "enterprise")
+
+    def has_team_goals(self) -> bool:
+        """Return whether the plan has goals of the team."""
+        return self.settings.plan != "free" or not self.settings.team_goals_need_paid_plan
 
     def user_by_token(self, token: str) -> User | None:
         """Return the user with that API token, unless they were removed from the workspace."""

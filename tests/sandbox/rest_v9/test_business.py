@@ -63,3 +63,23 @@ def test_administrators_see_all_invoices_and_expenses_and_others_their_own_expen
 
 def test_currencies_are_texts(toggl: ApiCaller) -> None:
     assert toggl.get("/workspaces/{ws}/currencies").json() == ["USD", "EUR", "GBP"]
+
+
+def test_goals_are_the_user_s_own_or_with_team_goals_everybody_s(toggl: ApiCaller) -> None:
+    def ids(**query: object) -> set[int]:
+        return {row["goal_id"] for row in toggl.get("/workspaces/{ws}/goals", **query).json()}
+
+    owner = toggl.world.owner.id
+    own = {goal.id for goal in toggl.world.goals.values() if goal.user_id == owner and goal.deleted_at is None}
+    assert ids() == own
+    refused = toggl.get("/workspaces/{ws}/goals", team_goals="true")
+    assert (refused.status_code, refused.json()) == (403, "User has no access to team goals feature")
+    toggl.sandbox.set(plan="starter")
+    everybody = ids(team_goals="true")
+    assert everybody == toggl.live_ids("goals") > own
+    archived = ids(team_goals="true", active="false")
+    assert len(archived) == 1
+    assert ids(team_goals="true", active="true") == everybody - archived
+    assert len(ids(team_goals="true", per_page=2, page=2)) == 2
+    toggl.sandbox.set(goals_list_archived=False, team_goals_alone=True)
+    assert ids(team_goals="true") == everybody - archived - own

@@ -123,6 +123,7 @@ _REQUIRED = {
     "project_groups": ("project_id", "group_id"),
     "invoices": (),
     "expenses": (),
+    "goals": ("user_id",),
 }
 _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "groups": {"id": ("group_id", "id"), "user_ids": ("users",), "workspace_ids": ("workspaces",)},
@@ -132,6 +133,7 @@ _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "organization_users": {"group_ids": ("groups",), "user_workspaces": ("workspaces",)},
     "invoices": {"id": ("user_invoice_id", "id"), "at": ("updated_at", "at")},
     "expenses": {"at": ("updated_at", "at")},
+    "goals": {"id": ("goal_id", "id")},
     "workspaces": {"workspace_id": ("id",)},
 }
 # A member of a workspace has other keys than a user: v9's /workspaces/{id}/workspace_users and /users.

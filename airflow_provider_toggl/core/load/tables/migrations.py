@@ -53,6 +53,7 @@ _SECOND_STREAMS = (
     "project_groups",
     "invoices",
     "expenses",
+    "goals",
     "workspaces",
     "organizations",
 )
