@@ -147,6 +147,12 @@ STREAMS: dict[str, Stream] = {
             needs="a plan with team goals and a token whose owner may see them",
         ),
         Stream(
+            "alerts",
+            "/api/v9/workspaces/{workspace_id}/alerts",
+            "whole",
+            needs="a plan with alerts and a token whose owner may see them",
+        ),
+        Stream(
             "workspaces",
             "/api/v9/workspaces/{workspace_id}",
             "whole",

@@ -249,6 +249,10 @@ class TogglHook(BaseHook):
         """Yield pages of the team's goals."""
         return self.pages("goals", **more)
 
+    def alerts(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of the alerts of projects."""
+        return self.pages("alerts", **more)
+
     def workspaces(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
         """Yield a page with the workspace and its settings."""
         return self.pages("workspaces", **more)

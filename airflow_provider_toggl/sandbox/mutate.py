@@ -505,6 +505,12 @@ class Mutator:
         self.world.change(goal, fields, self.world.owner)
         return {"ids": [goal.id]}
 
+    def change_alert(self) -> Mutation:
+        """Change the thresholds of an alert."""
+        alert = self.any_of(self.world.alerts.values())
+        self.world.change(alert, {"thresholds": [self.rng.randrange(10, 90), 100]}, self.world.owner)
+        return {"ids": [alert.id]}
+
     def remove(self, table: str) -> Mutation:
         """Delete a record of a table that nothing refers to."""
         record = self.any_of(getattr(self.world, table).values())
@@ -590,6 +596,8 @@ KINDS = {
     "delete_expense": (0.5, "expenses", lambda mutator: mutator.remove("expenses")),
     "change_goal": (1, "goals", Mutator.change_goal),
     "delete_goal": (0.5, "goals", lambda mutator: mutator.remove("goals")),
+    "change_alert": (1, "alerts", Mutator.change_alert),
+    "delete_alert": (0.5, "alerts", lambda mutator: mutator.remove("alerts")),
     "delete_project_group": (0.5, "project_groups", lambda mutator: mutator.remove("project_groups")),
     "delete_currency": (0.2, "currencies", lambda mutator: mutator.remove("currencies")),
     "change_rate": (1, "rates", Mutator.change_rate),

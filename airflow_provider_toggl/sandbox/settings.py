@@ -135,6 +135,8 @@ class Settings:
     team_goals_alone: bool = False
     #: Without `active`, archived goals are listed too.
     goals_list_archived: bool = True
+    #: Alerts are a 402 on the free plan.
+    alerts_need_paid_plan: bool = True
     #: Filters of reports by `billable` and duration are a 402 on the free plan. Source: documented as premium; status
     #: invented.
     report_paid_filters_refused: bool = True

@@ -27,6 +27,7 @@ def test_the_streams_are_those_that_the_tables_are_named_for() -> None:
         "invoices",
         "expenses",
         "goals",
+        "alerts",
         "workspaces",
         "organizations",
         "rates",

@@ -76,6 +76,11 @@ def test_approvals_that_the_plan_lacks_are_skipped_until_it_has_them(workspace: 
     assert workspace.wrong(stream) == []
 
 
+def test_alerts_are_skipped_where_the_plan_has_none(workspace: Workspace) -> None:
+    workspace.toggl.set(plan="free")
+    assert workspace.pull("alerts").skipped.startswith("alerts is not part of the workspace's plan.")
+
+
 def test_goals_are_skipped_where_the_plan_has_none_of_the_team(workspace: Workspace) -> None:
     workspace.toggl.set(plan="free")
     summary = workspace.pull("goals")

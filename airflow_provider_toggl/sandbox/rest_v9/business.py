@@ -1,10 +1,11 @@
-"""The endpoints of approvals, invoices, expenses, goals, currencies and groups of projects; read only."""
+"""The endpoints of approvals, invoices, expenses, goals, alerts, currencies and groups of projects; read only."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from airflow_provider_toggl.sandbox.rest_v9.serialize.business import (
+    v9_alert,
     v9_expense,
     v9_goal,
     v9_invoice,
@@ -112,6 +113,13 @@ def list_goals(request: ApiRequest) -> ApiResponse:
     return ApiResponse([v9_goal(request.world, goal) for goal in rows[(page - 1) * size : page * size]])
 
 
+def list_alerts(request: ApiRequest) -> ApiResponse:
+    """List the alerts of all projects."""
+    if not request.world.has_alerts():
+        raise ErrorResponse(402, "Alerts are not part of the plan")
+    return ApiResponse([v9_alert(request.world, alert) for alert in live(request.world.alerts.values())])
+
+
 ROUTES = [
     Route("GET", f"{BASE}/timesheet_setups", list_timesheet_setups, "organization"),
     Route("GET", f"{BASE}/timesheets", list_timesheets, "organization"),
@@ -120,4 +128,5 @@ ROUTES = [
     Route("GET", f"{BASE}/invoices", list_invoices, "organization"),
     Route("GET", f"{BASE}/expenses", list_expenses, "organization"),
     Route("GET", f"{BASE}/goals", list_goals, "organization"),
+    Route("GET", f"{BASE}/alerts", list_alerts, "organization"),
 ]

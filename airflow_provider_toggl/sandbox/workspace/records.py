@@ -280,6 +280,20 @@ class Goal:
 
 
 @dataclass
+class Alert:
+    """An alert at shares of a project's estimate, in percent; it is sent to roles and users."""
+
+    id: int
+    workspace_id: int
+    project_id: int
+    at: datetime
+    thresholds: list[int]
+    receiver_roles: list[str]
+    receiver_users: list[int]
+    deleted_at: datetime | None = None
+
+
+@dataclass
 class TimeEntry:
     """A time entry.
 

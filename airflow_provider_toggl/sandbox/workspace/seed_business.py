@@ -1,5 +1,5 @@
 """Generates the business side of a workspace: what people cost, approvals, invoices, expenses, groups of projects,
-goals.
+goals, alerts.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
 
 from airflow_provider_toggl.sandbox.workspace.records import (
+    Alert,
     Currency,
     Expense,
     Goal,
@@ -50,6 +51,7 @@ class _Builder:
         self.add_invoices()
         self.add_expenses()
         self.add_goals()
+        self.add_alerts()
 
     def past(self) -> datetime:
         """Return a random time between the foundation and a day ago."""
@@ -190,3 +192,20 @@ class _Builder:
             )
             goal.deleted_at = at if index == len(self.people) else None
             self.world.load(goal)
+
+    def add_alerts(self) -> None:
+        """Add alerts of the first projects; the last one is deleted."""
+        projects = live(self.world.projects.values())[:5]
+        for index, project in enumerate(projects):
+            at = self.past()
+            alert = Alert(
+                id=self.world.next_id("alert"),
+                workspace_id=project.workspace_id,
+                project_id=project.id,
+                at=at,
+                thresholds=[80, 100] if index % 2 else [50],
+                receiver_roles=["admin"] if index % 3 else [],
+                receiver_users=[] if index % 3 else [self.world.owner.id],
+            )
+            alert.deleted_at = at if index == len(projects) - 1 else None
+            self.world.load(alert)

@@ -12,6 +12,7 @@ from typing import Any
 from airflow_provider_toggl.sandbox.formats import invoice_items, micros_z, seconds_z, units
 from airflow_provider_toggl.sandbox.workspace.rates import Rate, level_id
 from airflow_provider_toggl.sandbox.workspace.records import (
+    Alert,
     Client,
     Currency,
     Expense,
@@ -186,6 +187,10 @@ def _goal(world: World, goal: Goal) -> Row:  # noqa: ARG001 - one signature for 
     return _row(goal, "tracked_seconds", current_recurrence_tracked_seconds=goal.tracked_seconds)
 
 
+def _alert(world: World, alert: Alert) -> Row:
+    return _row(alert, client_id=world.projects[alert.project_id].client_id)
+
+
 def _workspace(world: World, workspace: Workspace) -> Row:
     plan = world.settings.plan
     given = {"premium": plan != "free", "business_ws": plan in ("premium", "enterprise")}
@@ -261,6 +266,7 @@ STREAMS: dict[str, Callable[[World, Any], Row]] = {
     "invoices": _invoice,
     "expenses": _expense,
     "goals": _goal,
+    "alerts": _alert,
     "workspaces": _workspace,
     "organizations": _organization,
 }
@@ -281,8 +287,13 @@ def truth(world: World, stream: str) -> list[Row]:
     """
     if stream not in STREAMS:
         raise UnknownStream(f"No such stream: {stream}. Streams: {', '.join(STREAMS)}.")
-    lacks_approvals = stream in ("timesheets", "timesheet_setups") and not world.has_approvals()
-    if lacks_approvals or (stream == "goals" and not world.has_team_goals()):
+    has_stream = {
+        "timesheets": world.has_approvals,
+        "timesheet_setups": world.has_approvals,
+        "goals": world.has_team_goals,
+        "alerts": world.has_alerts,
+    }
+    if stream in has_stream and not has_stream[stream]():
         return []
     to_row = STREAMS[stream]
     records: Any = getattr(world, SOURCES.get(stream, stream))

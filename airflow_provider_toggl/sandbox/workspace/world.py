@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.workspace.rates import RateHistories
 from airflow_provider_toggl.sandbox.workspace.records import (
+    Alert,
     Client,
     Currency,
     Expense,
@@ -33,7 +34,7 @@ from airflow_provider_toggl.sandbox.workspace.records import (
     Workspace,
 )
 
-Business = Currency | TimesheetSetup | Timesheet | ProjectGroup | Invoice | Expense | Goal
+Business = Currency | TimesheetSetup | Timesheet | ProjectGroup | Invoice | Expense | Goal | Alert
 Entity = User | Client | Project | Tag | Task | ProjectUser | Group | TimeEntry | Business
 EntityT = TypeVar(
     "EntityT",
@@ -52,6 +53,7 @@ EntityT = TypeVar(
     Invoice,
     Expense,
     Goal,
+    Alert,
 )
 Action = Literal["created", "updated", "deleted"]
 
@@ -72,6 +74,7 @@ KIND_OF: dict[type, str] = {
     Invoice: "invoice",
     Expense: "expense",
     Goal: "goal",
+    Alert: "alert",
 }
 #: The stream of each kind, which is also the attribute of ``World`` that holds its records.
 STREAM_OF: dict[str, str] = {
@@ -90,6 +93,7 @@ STREAM_OF: dict[str, str] = {
     "invoice": "invoices",
     "expense": "expenses",
     "goal": "goals",
+    "alert": "alerts",
 }
 #: The id before the first one of each kind. They resemble Toggl's ids of 2026.
 FIRST_IDS: dict[str, int] = {
@@ -110,6 +114,7 @@ FIRST_IDS: dict[str, int] = {
     "invoice": 350_000,
     "expense": 120_000,
     "goal": 48_000,
+    "alert": 31_000,
 }
 #: The workspace with these ids. Other workspaces add an offset, because Toggl's ids are globally unique.
 DEFAULT_WORKSPACE_ID = 7_000_001
@@ -244,6 +249,7 @@ class World:
         self.invoices: dict[int, Invoice] = {}
         self.expenses: dict[int, Expense] = {}
         self.goals: dict[int, Goal] = {}
+        self.alerts: dict[int, Alert] = {}
         self.listeners: list[Listener] = []
         #: (unix time of the change by the world's clock, entry id, the entry before it; None if it was created).
         self.history: deque[tuple[float, int, TimeEntry | None]] = deque(maxlen=HISTORY_LENGTH)
@@ -296,6 +302,10 @@ class World:
     def has_team_goals(self) -> bool:
         """Return whether the plan has goals of the team."""
         return self.settings.plan != "free" or not self.settings.team_goals_need_paid_plan
+
+    def has_alerts(self) -> bool:
+        """Return whether the plan has alerts."""
+        return self.settings.plan != "free" or not self.settings.alerts_need_paid_plan
 
     def user_by_token(self, token: str) -> User | None:
         """Return the user with that API token, unless they were removed from the workspace."""

@@ -263,7 +263,16 @@ def read_everything(to: Checked) -> None:
     to.ask("GET", "/workspaces/{ws}/tasks", since=0)
     to.ask("GET", "/workspaces/{ws}/tasks/basic", active="both")
     to.ask("GET", "/workspaces/{ws}/project_users")
-    for path in ("timesheet_setups", "timesheets", "currencies", "project_groups", "invoices", "expenses", "goals"):
+    for path in (
+        "timesheet_setups",
+        "timesheets",
+        "currencies",
+        "project_groups",
+        "invoices",
+        "expenses",
+        "goals",
+        "alerts",
+    ):
         to.ask("GET", f"/workspaces/{{ws}}/{path}")
     for level, id_ in (("workspace", "{ws}"), ("project", project), ("workspace_user", world.owner.workspace_user_id)):
         to.ask("GET", f"/workspaces/{{ws}}/rates/{level}/{id_}")

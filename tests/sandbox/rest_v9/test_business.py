@@ -83,3 +83,9 @@ def test_goals_are_the_user_s_own_or_with_team_goals_everybody_s(toggl: ApiCalle
     assert len(ids(team_goals="true", per_page=2, page=2)) == 2
     toggl.sandbox.set(goals_list_archived=False, team_goals_alone=True)
     assert ids(team_goals="true") == everybody - archived - own
+
+
+def test_alerts_need_a_paid_plan_unless_a_setting_says_otherwise(toggl: ApiCaller) -> None:
+    assert toggl.get("/workspaces/{ws}/alerts").status_code == 402
+    toggl.sandbox.set(alerts_need_paid_plan=False)
+    assert {row["id"] for row in toggl.get("/workspaces/{ws}/alerts").json()} == toggl.live_ids("alerts")

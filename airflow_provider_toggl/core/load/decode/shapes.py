@@ -124,6 +124,7 @@ _REQUIRED = {
     "invoices": (),
     "expenses": (),
     "goals": ("user_id",),
+    "alerts": ("source_kind",),
 }
 _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "groups": {"id": ("group_id", "id"), "user_ids": ("users",), "workspace_ids": ("workspaces",)},

@@ -54,6 +54,7 @@ _SECOND_STREAMS = (
     "invoices",
     "expenses",
     "goals",
+    "alerts",
     "workspaces",
     "organizations",
 )

@@ -320,6 +320,22 @@ TABLES: dict[str, TableSchema] = {
             ("streak", "bigint"),
             ("icon", "text"),
         ),
+        # Without the details of the project, which projects has.
+        _table(
+            "alerts",
+            ("project_id", "bigint"),
+            ("client_id", "bigint"),
+            ("object_type", "bigint"),
+            ("source_kind", "text"),
+            ("threshold_type", "text"),
+            ("threshold", "bigint"),
+            ("thresholds", "bigint_list"),
+            ("receivers", "bigint"),
+            ("receiver_roles", "json"),
+            ("receiver_users", "bigint_list"),
+            ("receiver_groups", "bigint_list"),
+            ("errors", "json"),
+        ),
         _table(
             "workspaces",
             ("organization_id", "bigint"),

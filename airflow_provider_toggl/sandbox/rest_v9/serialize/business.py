@@ -1,4 +1,4 @@
-"""The JSON of timesheets, invoices, expenses, goals and groups of projects, as the published definitions say.
+"""The JSON of timesheets, invoices, expenses, goals, alerts and groups of projects, as the published definitions say.
 
 Nobody has published a recorded answer of these endpoints.
 """
@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_toggl.sandbox.formats import invoice_items, micros_z, seconds_z
 from airflow_provider_toggl.sandbox.workspace.records import (
+    Alert,
     Expense,
     Goal,
     Invoice,
@@ -197,4 +198,33 @@ def v9_goal(world: World, goal: Goal) -> Json:
         "last_notified_at": "",
         "streak": 1,
         "permissions": [],
+    }
+
+
+def v9_alert(world: World, alert: Alert) -> Json:
+    """Return the JSON of an alert, with details of its project; the words of source and threshold are invented."""
+    project = world.projects[alert.project_id]
+    client = world.clients.get(project.client_id or 0)
+    return {
+        "id": alert.id,
+        "wid": alert.workspace_id,
+        "project_id": project.id,
+        "project_name": project.name,
+        "project_color": project.color,
+        **({} if client is None else {"client_id": client.id, "client_name": client.name}),
+        "billable": project.billable,
+        "isPrivate": project.is_private,
+        "isFixedFee": False,
+        "estimatedHours": (project.estimated_seconds or 0) // 3600,
+        "object_type": 1,
+        "source_kind": "estimate",
+        "threshold_type": "percentage",
+        "threshold": alert.thresholds[0],
+        "thresholds": alert.thresholds,
+        "receivers": len(alert.receiver_users),
+        "receiver_roles": alert.receiver_roles,
+        "receiver_users": alert.receiver_users,
+        "receiver_users_name": [world.users[id_].fullname for id_ in alert.receiver_users],
+        "receiver_groups": [],
+        "errors": [],
     }

@@ -32,6 +32,7 @@ DEFINITIONS = {
     "invoices": "models.UserInvoice",
     "expenses": "expenses.Expense",
     "goals": "handlergoals.APIResponse",
+    "alerts": "models.AlertWithMeta",
     "workspaces": f"{INTERNAL}.Workspace",
     "organizations": "models.MeOrganization",
 }
@@ -59,6 +60,7 @@ NOT_DEFINED = {
     "timesheets": {"at"},
     "project_groups": {"at"},
     "goals": {"at"},
+    "alerts": {"at"},
 }
 
 needs_definitions = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no swagger files of Toggl at {FOLDER}")

@@ -42,6 +42,7 @@ MINIMAL = {
     "invoices": {"user_invoice_id": 1},
     "expenses": {"id": 1},
     "goals": {"goal_id": 1, "user_id": 2},
+    "alerts": {"id": 1, "source_kind": "x"},
     "workspaces": {"id": 1, "name": "x"},
     "organizations": {"id": 1, "name": "x"},
 }
