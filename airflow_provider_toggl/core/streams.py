@@ -152,6 +152,15 @@ STREAMS: dict[str, Stream] = {
             "whole",
             needs="a plan with alerts and a token whose owner may see them",
         ),
+        # The object has no id: the workspace has one.
+        Stream(
+            "time_entry_constraints",
+            "/api/v9/workspaces/{workspace_id}/time_entry_constraints",
+            "whole",
+            needs="a token whose owner may see the workspace's constraints of time entries",
+            form="object",
+            key=("workspace_id",),
+        ),
         Stream(
             "workspaces",
             "/api/v9/workspaces/{workspace_id}",

@@ -253,6 +253,10 @@ class TogglHook(BaseHook):
         """Yield pages of the alerts of projects."""
         return self.pages("alerts", **more)
 
+    def time_entry_constraints(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield a page with what a time entry must have in the workspace."""
+        return self.pages("time_entry_constraints", **more)
+
     def workspaces(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
         """Yield a page with the workspace and its settings."""
         return self.pages("workspaces", **more)

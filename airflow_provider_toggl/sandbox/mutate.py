@@ -511,6 +511,13 @@ class Mutator:
         self.world.change(alert, {"thresholds": [self.rng.randrange(10, 90), 100]}, self.world.owner)
         return {"ids": [alert.id]}
 
+    def change_constraints(self) -> Mutation:
+        """Make a tag or a task necessary for time entries, or no longer."""
+        constraints = self.any_of(self.world.time_entry_constraints.values())
+        name = self.rng.choice(("tag_present", "task_present"))
+        self.world.change(constraints, {name: not getattr(constraints, name)}, self.world.owner)
+        return {"ids": [find_id(constraints)]}
+
     def remove(self, table: str) -> Mutation:
         """Delete a record of a table that nothing refers to."""
         record = self.any_of(getattr(self.world, table).values())
@@ -598,6 +605,7 @@ KINDS = {
     "delete_goal": (0.5, "goals", lambda mutator: mutator.remove("goals")),
     "change_alert": (1, "alerts", Mutator.change_alert),
     "delete_alert": (0.5, "alerts", lambda mutator: mutator.remove("alerts")),
+    "change_constraints": (0.5, "time_entry_constraints", Mutator.change_constraints),
     "delete_project_group": (0.5, "project_groups", lambda mutator: mutator.remove("project_groups")),
     "delete_currency": (0.2, "currencies", lambda mutator: mutator.remove("currencies")),
     "change_rate": (1, "rates", Mutator.change_rate),

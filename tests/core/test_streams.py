@@ -28,6 +28,7 @@ def test_the_streams_are_those_that_the_tables_are_named_for() -> None:
         "expenses",
         "goals",
         "alerts",
+        "time_entry_constraints",
         "workspaces",
         "organizations",
         "rates",

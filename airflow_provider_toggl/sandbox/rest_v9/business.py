@@ -1,4 +1,6 @@
-"""The endpoints of approvals, invoices, expenses, goals, alerts, currencies and groups of projects; read only."""
+"""The endpoints of approvals, invoices, expenses, goals, alerts, constraints, currencies and groups of
+projects; read only.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ from typing import Any
 
 from airflow_provider_toggl.sandbox.rest_v9.serialize.business import (
     v9_alert,
+    v9_constraints,
     v9_expense,
     v9_goal,
     v9_invoice,
@@ -120,6 +123,11 @@ def list_alerts(request: ApiRequest) -> ApiResponse:
     return ApiResponse([v9_alert(request.world, alert) for alert in live(request.world.alerts.values())])
 
 
+def read_constraints(request: ApiRequest) -> ApiResponse:
+    """Return the constraints of time entries, an object."""
+    return ApiResponse(v9_constraints(request.world))
+
+
 ROUTES = [
     Route("GET", f"{BASE}/timesheet_setups", list_timesheet_setups, "organization"),
     Route("GET", f"{BASE}/timesheets", list_timesheets, "organization"),
@@ -129,4 +137,5 @@ ROUTES = [
     Route("GET", f"{BASE}/expenses", list_expenses, "organization"),
     Route("GET", f"{BASE}/goals", list_goals, "organization"),
     Route("GET", f"{BASE}/alerts", list_alerts, "organization"),
+    Route("GET", f"{BASE}/time_entry_constraints", read_constraints, "organization"),
 ]

@@ -294,6 +294,21 @@ class Alert:
 
 
 @dataclass
+class TimeEntryConstraints:
+    """What a time entry must have in a workspace, whose id it has."""
+
+    id: int
+    workspace_id: int
+    at: datetime
+    time_entry_constraints_enabled: bool = True
+    description_present: bool = True
+    project_present: bool = True
+    task_present: bool = False
+    tag_present: bool = False
+    deleted_at: datetime | None = None
+
+
+@dataclass
 class TimeEntry:
     """A time entry.
 

@@ -26,6 +26,7 @@ from airflow_provider_toggl.sandbox.workspace.records import (
     Tag,
     Task,
     TimeEntry,
+    TimeEntryConstraints,
     Timesheet,
     TimesheetSetup,
     User,
@@ -168,6 +169,8 @@ def find_id(record: Entity) -> int:
         key = f"{record.timesheet_setup_id}\0{record.start_date}"
     elif isinstance(record, Currency):
         key = f"{record.workspace_id}\0{record.iso_code}"
+    elif isinstance(record, TimeEntryConstraints):
+        key = f"{record.workspace_id}"
     else:
         return record.id
     return int(hashlib.sha256(key.encode()).hexdigest()[:16], 16) >> 1
@@ -189,6 +192,10 @@ def _goal(world: World, goal: Goal) -> Row:  # noqa: ARG001 - one signature for 
 
 def _alert(world: World, alert: Alert) -> Row:
     return _row(alert, client_id=world.projects[alert.project_id].client_id)
+
+
+def _constraints(world: World, constraints: TimeEntryConstraints) -> Row:  # noqa: ARG001 - one signature for all streams
+    return _row(constraints, id=find_id(constraints))
 
 
 def _workspace(world: World, workspace: Workspace) -> Row:
@@ -267,6 +274,7 @@ STREAMS: dict[str, Callable[[World, Any], Row]] = {
     "expenses": _expense,
     "goals": _goal,
     "alerts": _alert,
+    "time_entry_constraints": _constraints,
     "workspaces": _workspace,
     "organizations": _organization,
 }

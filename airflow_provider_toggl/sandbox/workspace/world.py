@@ -28,13 +28,16 @@ from airflow_provider_toggl.sandbox.workspace.records import (
     Tag,
     Task,
     TimeEntry,
+    TimeEntryConstraints,
     Timesheet,
     TimesheetSetup,
     User,
     Workspace,
 )
 
-Business = Currency | TimesheetSetup | Timesheet | ProjectGroup | Invoice | Expense | Goal | Alert
+Business = (
+    Currency | TimesheetSetup | Timesheet | ProjectGroup | Invoice | Expense | Goal | Alert | TimeEntryConstraints
+)
 Entity = User | Client | Project | Tag | Task | ProjectUser | Group | TimeEntry | Business
 EntityT = TypeVar(
     "EntityT",
@@ -54,6 +57,7 @@ EntityT = TypeVar(
     Expense,
     Goal,
     Alert,
+    TimeEntryConstraints,
 )
 Action = Literal["created", "updated", "deleted"]
 
@@ -75,6 +79,7 @@ KIND_OF: dict[type, str] = {
     Expense: "expense",
     Goal: "goal",
     Alert: "alert",
+    TimeEntryConstraints: "time_entry_constraints",
 }
 #: The stream of each kind, which is also the attribute of ``World`` that holds its records.
 STREAM_OF: dict[str, str] = {
@@ -94,6 +99,7 @@ STREAM_OF: dict[str, str] = {
     "expense": "expenses",
     "goal": "goals",
     "alert": "alerts",
+    "time_entry_constraints": "time_entry_constraints",
 }
 #: The id before the first one of each kind. They resemble Toggl's ids of 2026.
 FIRST_IDS: dict[str, int] = {
@@ -250,6 +256,8 @@ class World:
         self.expenses: dict[int, Expense] = {}
         self.goals: dict[int, Goal] = {}
         self.alerts: dict[int, Alert] = {}
+        constraints = TimeEntryConstraints(workspace.id, workspace.id, workspace.at)
+        self.time_entry_constraints = {constraints.id: constraints}
         self.listeners: list[Listener] = []
         #: (unix time of the change by the world's clock, entry id, the entry before it; None if it was created).
         self.history: deque[tuple[float, int, TimeEntry | None]] = deque(maxlen=HISTORY_LENGTH)

@@ -272,6 +272,7 @@ def read_everything(to: Checked) -> None:
         "expenses",
         "goals",
         "alerts",
+        "time_entry_constraints",
     ):
         to.ask("GET", f"/workspaces/{{ws}}/{path}")
     for level, id_ in (("workspace", "{ws}"), ("project", project), ("workspace_user", world.owner.workspace_user_id)):

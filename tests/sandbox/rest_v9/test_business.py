@@ -89,3 +89,9 @@ def test_alerts_need_a_paid_plan_unless_a_setting_says_otherwise(toggl: ApiCalle
     assert toggl.get("/workspaces/{ws}/alerts").status_code == 402
     toggl.sandbox.set(alerts_need_paid_plan=False)
     assert {row["id"] for row in toggl.get("/workspaces/{ws}/alerts").json()} == toggl.live_ids("alerts")
+
+
+def test_the_constraints_of_time_entries_are_an_object_without_an_id(toggl: ApiCaller) -> None:
+    shown = toggl.get("/workspaces/{ws}/time_entry_constraints").json()
+    assert set(shown.values()) == {True, False}
+    assert not {"id", "workspace_id"} & shown.keys()

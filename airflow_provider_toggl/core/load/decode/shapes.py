@@ -125,6 +125,7 @@ _REQUIRED = {
     "expenses": (),
     "goals": ("user_id",),
     "alerts": ("source_kind",),
+    "time_entry_constraints": ("time_entry_constraints_enabled",),
 }
 _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "groups": {"id": ("group_id", "id"), "user_ids": ("users",), "workspace_ids": ("workspaces",)},
@@ -173,7 +174,7 @@ def _build_shape(stream: str, keys: dict[str, tuple[str, ...]], required: tuple[
     return Shape(
         stream,
         tuple(fields),
-        tuple(name for name in derived if name != "workspace_id") or ("id",),
+        tuple(name for name in derived or ("id",) if name != "workspace_id"),
         required,
         _build_struct(stream, fields),
         _build_struct(f"{stream}_json", json_fields) if json_fields else None,

@@ -288,6 +288,14 @@ OWN: dict[str, dict[str, str]] = {
         "receiver_groups": "IDs of the groups whose users receive it.",
         "errors": "What is wrong with it, as Toggl gives it.",
     },
+    "time_entry_constraints": {
+        "id": "Hash of `workspace_id`. The key.",
+        "time_entry_constraints_enabled": "Whether the constraints hold.",
+        "description_present": "Whether a time entry must have a description.",
+        "project_present": "Whether a time entry must have a project.",
+        "task_present": "Whether a time entry must have a task.",
+        "tag_present": "Whether a time entry must have a tag.",
+    },
     "workspaces": {
         "id": "Toggl's ID, the same as `workspace_id`. The key.",
         "premium": "Whether the plan is Starter or more.",

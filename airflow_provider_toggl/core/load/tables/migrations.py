@@ -55,6 +55,7 @@ _SECOND_STREAMS = (
     "expenses",
     "goals",
     "alerts",
+    "time_entry_constraints",
     "workspaces",
     "organizations",
 )

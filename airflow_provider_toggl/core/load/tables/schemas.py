@@ -337,6 +337,14 @@ TABLES: dict[str, TableSchema] = {
             ("errors", "json"),
         ),
         _table(
+            "time_entry_constraints",
+            ("time_entry_constraints_enabled", "boolean"),
+            ("description_present", "boolean"),
+            ("project_present", "boolean"),
+            ("task_present", "boolean"),
+            ("tag_present", "boolean"),
+        ),
+        _table(
             "workspaces",
             ("organization_id", "bigint"),
             ("name", "text"),

@@ -228,3 +228,18 @@ def v9_alert(world: World, alert: Alert) -> Json:
         "receiver_groups": [],
         "errors": [],
     }
+
+
+def v9_constraints(world: World) -> Json:
+    """Return the JSON of the constraints of time entries."""
+    (constraints,) = world.time_entry_constraints.values()
+    return {
+        name: getattr(constraints, name)
+        for name in (
+            "time_entry_constraints_enabled",
+            "description_present",
+            "project_present",
+            "task_present",
+            "tag_present",
+        )
+    }

@@ -33,6 +33,7 @@ DEFINITIONS = {
     "expenses": "expenses.Expense",
     "goals": "handlergoals.APIResponse",
     "alerts": "models.AlertWithMeta",
+    "time_entry_constraints": "models.TimeEntryConstraints",
     "workspaces": f"{INTERNAL}.Workspace",
     "organizations": "models.MeOrganization",
 }
@@ -61,6 +62,7 @@ NOT_DEFINED = {
     "project_groups": {"at"},
     "goals": {"at"},
     "alerts": {"at"},
+    "time_entry_constraints": {"workspace_id", "at"},
 }
 
 needs_definitions = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no swagger files of Toggl at {FOLDER}")
