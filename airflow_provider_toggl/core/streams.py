@@ -121,6 +121,7 @@ STREAMS: dict[str, Stream] = {
             "project_groups",
             "/api/v9/workspaces/{workspace_id}/project_groups",
             "whole",
+            entity="project_group",
             needs="a token whose owner may see the groups of projects",
         ),
         Stream(
