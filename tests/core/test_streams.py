@@ -28,6 +28,7 @@ def test_the_streams_are_those_that_the_tables_are_named_for() -> None:
         "expenses",
         "workspaces",
         "organizations",
+        "audit_log",
         "rates",
     ]
 

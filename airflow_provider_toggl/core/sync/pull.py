@@ -22,6 +22,7 @@ from airflow_provider_toggl.core.extract import windows
 from airflow_provider_toggl.core.extract.cursor import Attempt, EntriesCursor, ListCursor, RatesCursor
 from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesReader
 from airflow_provider_toggl.core.extract.lists import ListOptions, ListReader
+from airflow_provider_toggl.core.extract.log import LogReader
 from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.extract.rates import RatesReader
 from airflow_provider_toggl.core.instants import parse_instant, rfc3339
@@ -480,9 +481,10 @@ def build_reader(
             "rates changed. Load it with TogglToSqlOperator and read the table."
         )
     if stream.listing != "report":
+        reader = LogReader if stream.listing == "log" else ListReader
         listed, attempt = _continued(cursors.load(cursor, ListCursor), request)
         options = ListOptions(request.workspace_id, attempt.started, request.incremental)
-        return ListReader(session, stream, options, listed, watermark=watermark, clock=clock)
+        return reader(session, stream, options, listed, watermark=watermark, clock=clock)
     entries, attempt = _continued(cursors.load(cursor, EntriesCursor), request)
     only = _only_window(request)
     wanted = EntriesOptions(

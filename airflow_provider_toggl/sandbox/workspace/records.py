@@ -261,6 +261,25 @@ class Expense:
 
 
 @dataclass
+class AuditRecord:
+    """What a user did to a record, for the audit log. Toggl's definitions have no fields for it: these are invented.
+
+    :param action: ``created``, ``updated`` or ``deleted``.
+    :param entity_type: the kind of the record, as in webhooks.
+    """
+
+    id: int
+    organization_id: int
+    workspace_id: int
+    user_id: int | None
+    action: str
+    entity_type: str
+    entity_id: int
+    at: datetime
+    deleted_at: None = None
+
+
+@dataclass
 class TimeEntry:
     """A time entry.
 

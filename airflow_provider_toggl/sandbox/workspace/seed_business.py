@@ -20,6 +20,7 @@ from airflow_provider_toggl.sandbox.workspace.world import World, live
 #: Weeks that have timesheets: enough for every status.
 WEEKS = 8
 INVOICES, EXPENSES = 12, 20
+AUDITED_DAYS = 300
 CATEGORIES = ("Travel", "Meals", "Software", "Büro")
 
 
@@ -46,6 +47,7 @@ class _Builder:
         self.add_project_groups()
         self.add_invoices()
         self.add_expenses()
+        self.add_audit_log()
 
     def past(self) -> datetime:
         """Return a random time between the foundation and a day ago."""
@@ -164,3 +166,9 @@ class _Builder:
             )
             expense.deleted_at = at if number == EXPENSES else None
             self.world.load(expense)
+
+    def add_audit_log(self) -> None:
+        """Put into the audit log who created the projects of the last year."""
+        for project in self.world.projects.values():
+            if self.now - project.created_at < timedelta(days=AUDITED_DAYS):
+                self.world.audit("created", "project", project.id, self.world.owner, project.created_at)

@@ -123,6 +123,7 @@ _REQUIRED = {
     "project_groups": ("project_id", "group_id"),
     "invoices": (),
     "expenses": (),
+    "audit_log": (),
 }
 _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "groups": {"id": ("group_id", "id"), "user_ids": ("users",), "workspace_ids": ("workspaces",)},
@@ -133,6 +134,7 @@ _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "invoices": {"id": ("user_invoice_id", "id"), "at": ("updated_at", "at")},
     "expenses": {"at": ("updated_at", "at")},
     "workspaces": {"workspace_id": ("id",)},
+    "audit_log": {"created_at": ("created_at", "at"), "at": ("created_at", "at")},
 }
 # A member of a workspace has other keys than a user: v9's /workspaces/{id}/workspace_users and /users.
 # Its id is that of the membership; users are known everywhere else by their own.

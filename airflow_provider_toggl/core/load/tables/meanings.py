@@ -283,6 +283,15 @@ OWN: dict[str, dict[str, str]] = {
         "max_workspaces": "Most workspaces that it may have.",
         "user_count": "Number of users.",
     },
+    "audit_log": {
+        "id": "Hash of the record. The key.",
+        "created_at": "When it happened.",
+        "user_id": "ID of the user who did it.",
+        "action": "What was done, in Toggl's word.",
+        "entity_type": "The kind of what it was done to, in Toggl's word.",
+        "entity_id": "ID of what it was done to.",
+        "record": "The record as Toggl sent it.",
+    },
     "time_entry_amounts": {
         "hours": "Duration in hours, unrounded. Null while it runs.",
         "rate": "Billable rate by the hour that held at the start. Null without one.",

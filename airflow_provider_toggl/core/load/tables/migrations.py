@@ -55,6 +55,7 @@ _SECOND_STREAMS = (
     "expenses",
     "workspaces",
     "organizations",
+    "audit_log",
 )
 
 

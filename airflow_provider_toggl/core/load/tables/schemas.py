@@ -336,6 +336,16 @@ TABLES: dict[str, TableSchema] = {
             ("suspended_at", "timestamp"),
             ("created_at", "timestamp"),
         ),
+        # No definition has these fields: the first ones are what the endpoint filters by.
+        _table(
+            "audit_log",
+            ("created_at", "timestamp"),
+            ("user_id", "bigint"),
+            ("action", "text"),
+            ("entity_type", "text"),
+            ("entity_id", "bigint"),
+            ("record", "json"),
+        ),
     )
 }
 
