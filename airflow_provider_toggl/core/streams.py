@@ -164,7 +164,15 @@ STREAMS: dict[str, Stream] = {
             form="records",
             key=("record",),
         ),
-        # The last one: it finds the histories to read in the tables of other streams.
+        # The last two find the histories to read in the tables of other streams.
+        Stream(
+            "timesheet_history",
+            "/api/v9/workspaces/{workspace_id}/timesheets",
+            "histories",
+            needs=_APPROVALS,
+            form="records",
+            key=("timesheet_setup_id", "start_date", "record"),
+        ),
         Stream(
             "rates",
             "/api/v9/workspaces/{workspace_id}/rates",

@@ -29,6 +29,7 @@ def test_the_streams_are_those_that_the_tables_are_named_for() -> None:
         "workspaces",
         "organizations",
         "audit_log",
+        "timesheet_history",
         "rates",
     ]
 

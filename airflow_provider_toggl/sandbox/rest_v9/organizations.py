@@ -65,7 +65,9 @@ def list_audit_log(request: ApiRequest) -> ApiResponse:
         selected = [record for record in request.world.audit_log.values() if begin <= record.at <= end]
     except (ValueError, TypeError) as error:
         raise ErrorResponse(400, "Invalid date") from error
-    wanted = {name: request.integer(name) for name in ("workspace_id", "entity_id", "user_id")}
+    wanted: dict[str, int | str | None] = {
+        name: request.integer(name) for name in ("workspace_id", "entity_id", "user_id")
+    }
     wanted |= {name: request.text(name) for name in ("entity_type", "action")}
     rows = [
         audit_record(record, time_key=request.settings.audit_log_time)

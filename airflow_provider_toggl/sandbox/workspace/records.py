@@ -214,6 +214,22 @@ class Timesheet:
 
 
 @dataclass
+class TimesheetEvent:
+    """What a user did to a timesheet. Toggl's definitions have no fields for it: these are invented.
+
+    :param action: ``submitted``, ``approved``, ``rejected`` or ``reopened``.
+    """
+
+    id: int
+    sheet: Timesheet
+    user_id: int | None
+    action: str
+    comment: str
+    at: datetime
+    deleted_at: None = None
+
+
+@dataclass
 class ProjectGroup:
     """A group's access to a project."""
 

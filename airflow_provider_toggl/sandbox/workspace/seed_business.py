@@ -86,6 +86,10 @@ class _Builder:
             world.load(setup)
             for sheet in self._weeks(setup, user, first):
                 world.load(sheet)
+                if sheet.submitted_at is not None:
+                    world.note_timesheet(sheet, user.id, sheet.submitted_at, "submitted")
+                if sheet.decided_at is not None:
+                    world.note_timesheet(sheet, sheet.decided_by, sheet.decided_at)
         gone = TimesheetSetup(
             world.next_id("timesheet_setup"), world.workspace.id, owner.id, owner.id, first, self.founded
         )

@@ -10,7 +10,14 @@ from datetime import date, datetime
 from operator import itemgetter
 from typing import Any
 
-from airflow_provider_toggl.sandbox.formats import audit_record, invoice_items, micros_z, seconds_z, units
+from airflow_provider_toggl.sandbox.formats import (
+    audit_record,
+    invoice_items,
+    micros_z,
+    seconds_z,
+    timesheet_event,
+    units,
+)
 from airflow_provider_toggl.sandbox.workspace.rates import Rate, level_id
 from airflow_provider_toggl.sandbox.workspace.records import (
     AuditRecord,
@@ -27,6 +34,7 @@ from airflow_provider_toggl.sandbox.workspace.records import (
     Task,
     TimeEntry,
     Timesheet,
+    TimesheetEvent,
     TimesheetSetup,
     User,
     Workspace,
@@ -162,7 +170,7 @@ def _currency(world: World, currency: Currency) -> Row:  # noqa: ARG001 - one si
     return _row(currency, id=find_id(currency))
 
 
-def find_id(record: Entity | AuditRecord) -> int:
+def find_id(record: Entity | AuditRecord | TimesheetEvent) -> int:
     """Return the id of a record in tables: its own, or a hash of its key where lists have no id."""
     if isinstance(record, Timesheet):
         key = f"{record.timesheet_setup_id}\0{record.start_date}"
@@ -170,6 +178,9 @@ def find_id(record: Entity | AuditRecord) -> int:
         key = f"{record.workspace_id}\0{record.iso_code}"
     elif isinstance(record, AuditRecord):
         key = json.dumps(audit_record(record), sort_keys=True)
+    elif isinstance(record, TimesheetEvent):
+        sent = json.dumps(timesheet_event(record), sort_keys=True)
+        key = f"{record.sheet.timesheet_setup_id}\0{record.sheet.start_date}\0{sent}"
     else:
         return record.id
     return int(hashlib.sha256(key.encode()).hexdigest()[:16], 16) >> 1
@@ -188,6 +199,23 @@ def _expense(world: World, expense: Expense) -> Row:  # noqa: ARG001 - one signa
 def _audit_record(world: World, record: AuditRecord) -> Row:  # noqa: ARG001 - one signature for all streams
     sent = audit_record(record)
     return _row(record, "organization_id", id=find_id(record), created_at=_second(record.at), record=sent)
+
+
+def _timesheet_event(world: World, event: TimesheetEvent) -> Row:  # noqa: ARG001 - one signature for all streams
+    return {
+        "id": find_id(event),
+        "workspace_id": event.sheet.workspace_id,
+        "timesheet_setup_id": event.sheet.timesheet_setup_id,
+        "start_date": event.sheet.start_date.isoformat(),
+        "member_id": event.sheet.member_id,
+        "timesheet_status": event.sheet.status,
+        "created_at": _second(event.at),
+        "user_id": event.user_id,
+        "action": event.action,
+        "record": timesheet_event(event),
+        "at": micros_z(event.at),
+        "deleted_at": None,
+    }
 
 
 def _workspace(world: World, workspace: Workspace) -> Row:
@@ -267,6 +295,7 @@ STREAMS: dict[str, Callable[[World, Any], Row]] = {
     "workspaces": _workspace,
     "organizations": _organization,
     "audit_log": _audit_record,
+    "timesheet_history": _timesheet_event,
 }
 #: Streams whose records have another name in the world.
 SOURCES = {"workspace_users": "users", "organization_users": "users"}
@@ -285,7 +314,7 @@ def truth(world: World, stream: str) -> list[Row]:
     """
     if stream not in STREAMS:
         raise UnknownStream(f"No such stream: {stream}. Streams: {', '.join(STREAMS)}.")
-    if stream in ("timesheets", "timesheet_setups") and not world.has_approvals():
+    if stream in ("timesheets", "timesheet_setups", "timesheet_history") and not world.has_approvals():
         return []
     if stream == "audit_log" and not world.has_audit_log():
         return []

@@ -28,6 +28,7 @@ from airflow_provider_toggl.sandbox.workspace.records import (
     Task,
     TimeEntry,
     Timesheet,
+    TimesheetEvent,
     TimesheetSetup,
     User,
     Workspace,
@@ -107,6 +108,7 @@ FIRST_IDS: dict[str, int] = {
     "invoice": 350_000,
     "expense": 120_000,
     "audit_record": 5_510_000,
+    "timesheet_event": 2_340_000,
 }
 #: What the audit log is about (https://toggl.com/track/how-to-audit-time-tracking-data); rates are of these.
 AUDITED = ("user", "client", "project", "tag", "project_user", "task", "time_entry")
@@ -243,6 +245,7 @@ class World:
         self.invoices: dict[int, Invoice] = {}
         self.expenses: dict[int, Expense] = {}
         self.audit_log: dict[int, AuditRecord] = {}
+        self.timesheet_history: dict[int, TimesheetEvent] = {}
         self.listeners: list[Listener] = []
         #: (unix time of the change by the world's clock, entry id, the entry before it; None if it was created).
         self.history: deque[tuple[float, int, TimeEntry | None]] = deque(maxlen=HISTORY_LENGTH)
@@ -433,6 +436,8 @@ class World:
         # https://support.toggl.com/en/articles/9877445-audit-log: only entries that somebody else changed.
         if kind in AUDITED and not (isinstance(obj, TimeEntry) and actor is not None and actor.id == obj.user_id):
             self.audit(action, kind, obj.id, actor, self.now())
+        if isinstance(obj, Timesheet) and action == "updated":
+            self.note_timesheet(obj, None if actor is None else actor.id, self.now())
         if self.listeners:
             change = WorldChange(kind, action, obj, actor, request, self.now())
             for listener in self.listeners:
@@ -451,6 +456,12 @@ class World:
             at,
         )
         self.audit_log[record.id] = record
+
+    def note_timesheet(self, sheet: Timesheet, user_id: int | None, at: datetime, action: str = "") -> None:
+        """Write to the history of a timesheet that a user moved it to its present status, or did something else."""
+        id_, done = self.next_id("timesheet_event"), action or sheet.status.replace("open", "reopened")
+        comment = sheet.rejection_comment if done == "rejected" else ""
+        self.timesheet_history[id_] = TimesheetEvent(id_, sheet, user_id, done, comment, at)
 
     def _apply(self, obj: Entity, fields: Mapping[str, Any], moves_at: bool) -> None:
         now = self.now()

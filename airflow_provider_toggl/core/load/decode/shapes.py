@@ -124,6 +124,7 @@ _REQUIRED = {
     "invoices": (),
     "expenses": (),
     "audit_log": (),
+    "timesheet_history": (),
 }
 _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "groups": {"id": ("group_id", "id"), "user_ids": ("users",), "workspace_ids": ("workspaces",)},
@@ -135,6 +136,7 @@ _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "expenses": {"at": ("updated_at", "at")},
     "workspaces": {"workspace_id": ("id",)},
     "audit_log": {"created_at": ("created_at", "at"), "at": ("created_at", "at")},
+    "timesheet_history": {"created_at": ("created_at", "at"), "at": ("created_at", "at")},
 }
 # A member of a workspace has other keys than a user: v9's /workspaces/{id}/workspace_users and /users.
 # Its id is that of the membership; users are known everywhere else by their own.

@@ -292,6 +292,15 @@ OWN: dict[str, dict[str, str]] = {
         "entity_id": "ID of what it was done to.",
         "record": "The record as Toggl sent it.",
     },
+    "timesheet_history": {
+        "id": "Hash of timesheet and record. The key.",
+        "start_date": "First day of the timesheet.",
+        "timesheet_status": "Status of the timesheet when its history was last read.",
+        "created_at": "When it happened.",
+        "user_id": "ID of the user who did it.",
+        "action": "What was done, in Toggl's word.",
+        "record": "The record as Toggl sent it.",
+    },
     "time_entry_amounts": {
         "hours": "Duration in hours, unrounded. Null while it runs.",
         "rate": "Billable rate by the hour that held at the start. Null without one.",

@@ -56,6 +56,7 @@ _SECOND_STREAMS = (
     "workspaces",
     "organizations",
     "audit_log",
+    "timesheet_history",
 )
 
 

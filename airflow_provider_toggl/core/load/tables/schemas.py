@@ -346,6 +346,17 @@ TABLES: dict[str, TableSchema] = {
             ("entity_id", "bigint"),
             ("record", "json"),
         ),
+        _table(
+            "timesheet_history",
+            ("timesheet_setup_id", "bigint"),
+            ("start_date", "date"),
+            ("member_id", "bigint"),
+            ("timesheet_status", "text"),
+            ("created_at", "timestamp"),
+            ("user_id", "bigint"),
+            ("action", "text"),
+            ("record", "json"),
+        ),
     )
 }
 
