@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from support.pulls import Workspace
+from support.repository import ROOT
 
 from airflow_provider_toggl.core.extract.log import FIRST_REQUESTS, KEPT, LAG
 from airflow_provider_toggl.core.instants import parse_instant
@@ -93,9 +94,8 @@ def test_who_deleted_which_entry_is_in_the_log_unless_it_was_the_entry_s_own_use
     deleted = workspace.toggl.mutate(seed=1, n=10, kinds=["delete_entry"])
     entries = {row["id"]: row["user_id"] for row in workspace.toggl.truth("time_entries")}
     workspace.pull("audit_log")
-    found = workspace.rows(
-        "SELECT entity_id, user_id FROM toggl.audit_log WHERE entity_type = 'time_entry' AND action = 'deleted'"
-    )
-    owner = workspace.toggl.world.owner.id
-    assert {row["entity_id"] for row in found} == {one["id"] for one in deleted if entries[one["id"]] != owner}
-    assert {row["user_id"] for row in found} == {owner}
+    workspace.pull("users")
+    found = workspace.rows((ROOT / "docs" / "examples" / "who_deleted_an_entry.sql").read_text())
+    owner = workspace.toggl.world.owner
+    assert {row["time_entry_id"] for row in found} == {one["id"] for one in deleted if entries[one["id"]] != owner.id}
+    assert {row["deleted_by"] for row in found} == {owner.fullname}
