@@ -150,7 +150,10 @@ class _Host:
         """Whether all live records of the sandbox are in the warehouse, time entries in their last version."""
         with duckdb.connect(str(self._warehouse), read_only=True) as db:
             missing = sum(
-                len(self._live_ids(stream) - set(db.sql(_IDS.format(stream)).fetchall())) for stream in self._streams
+                len(self._live_ids(stream) - set(db.sql(_IDS.format(stream)).fetchall()))
+                for stream in self._streams
+                # Its first load goes back a month only.
+                if stream != "timesheet_history"
             )
             versions = dict(db.sql("SELECT id, epoch(updated_at)::BIGINT FROM toggl.time_entries").fetchall())
         entries = self._sandbox.truth("time_entries")

@@ -265,6 +265,10 @@ class TogglHook(BaseHook):
         """Yield a page with the workspace's organization."""
         return self.pages("organizations", **more)
 
+    def audit_log(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of what was done in the last year, each record also whole, as ``record``."""
+        return self.pages("audit_log", **more)
+
     def get_df(
         self,
         stream: str,

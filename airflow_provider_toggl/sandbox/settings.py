@@ -126,6 +126,11 @@ class Settings:
     #: `/workspaces/{id}/timesheets` answers an `array` with one envelope, or the envelope, an `object`, as other lists
     #: do. Source: documented.
     timesheets_answer: Literal["array", "object"] = "array"
+    #: The key of the time of a record of the audit log. Source: invented; no field of it is documented.
+    audit_log_time: Literal["created_at", "at"] = "created_at"
+    #: The history of a timesheet has `events`, or the week's `entries`. Source: documented as entries, in words as
+    #: events; fields of events invented.
+    timesheet_history_answer: Literal["events", "entries"] = "events"
     #: `/workspaces/{id}/project_groups` without `project_ids` is refused. Source: documented as required, as other
     #: parameters are that are not; invented.
     project_groups_need_ids: bool = False

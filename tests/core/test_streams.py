@@ -31,6 +31,8 @@ def test_the_streams_are_those_that_the_tables_are_named_for() -> None:
         "time_entry_constraints",
         "workspaces",
         "organizations",
+        "audit_log",
+        "timesheet_history",
         "rates",
     ]
 

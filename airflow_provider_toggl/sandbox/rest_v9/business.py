@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_toggl.sandbox.formats import timesheet_event, zone_of
 from airflow_provider_toggl.sandbox.rest_v9.serialize.business import (
     v9_alert,
     v9_constraints,
@@ -16,6 +17,7 @@ from airflow_provider_toggl.sandbox.rest_v9.serialize.business import (
     v9_timesheet,
     v9_timesheet_setup,
 )
+from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import v9_entry
 from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse, Route
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, live
 
@@ -57,6 +59,30 @@ def list_timesheets(request: ApiRequest) -> ApiResponse:
         "total_count": len(rows),
     }
     return ApiResponse([envelope] if request.settings.timesheets_answer == "array" else envelope)
+
+
+def list_timesheet_history(request: ApiRequest) -> ApiResponse:
+    """List what was done to a timesheet, or by a setting the time entries of its week."""
+    _check_approvals(request)
+    world, key = request.world, (request.path_id("setup_id"), request.path["start_date"])
+    sheets = [
+        sheet
+        for sheet in live(world.timesheets.values())
+        if (sheet.timesheet_setup_id, sheet.start_date.isoformat()) == key
+    ]
+    if not sheets:
+        raise ErrorResponse(400, "Invalid date")
+    (sheet,) = sheets
+    if request.settings.timesheet_history_answer == "events":
+        return ApiResponse([timesheet_event(one) for one in world.timesheet_history.values() if one.sheet is sheet])
+    zone = zone_of(sheet.timezone)
+    entries = [
+        entry
+        for entry in live(world.time_entries.values())
+        if entry.user_id == sheet.member_id
+        and sheet.start_date <= entry.start.astimezone(zone).date() <= sheet.end_date
+    ]
+    return ApiResponse([v9_entry(world, entry) for entry in entries])
 
 
 def _check_approvals(request: ApiRequest) -> None:
@@ -131,6 +157,12 @@ def read_constraints(request: ApiRequest) -> ApiResponse:
 ROUTES = [
     Route("GET", f"{BASE}/timesheet_setups", list_timesheet_setups, "organization"),
     Route("GET", f"{BASE}/timesheets", list_timesheets, "organization"),
+    Route(
+        "GET",
+        f"{BASE}/timesheets/{{setup_id}}/{{start_date:any}}/history",
+        list_timesheet_history,
+        "organization",
+    ),
     Route("GET", f"{BASE}/currencies", list_currencies, "organization"),
     Route("GET", f"{BASE}/project_groups", list_project_groups, "organization"),
     Route("GET", f"{BASE}/invoices", list_invoices, "organization"),

@@ -214,6 +214,22 @@ class Timesheet:
 
 
 @dataclass
+class TimesheetEvent:
+    """What a user did to a timesheet. Toggl's definitions have no fields for it: these are invented.
+
+    :param action: ``submitted``, ``approved``, ``rejected`` or ``reopened``.
+    """
+
+    id: int
+    sheet: Timesheet
+    user_id: int | None
+    action: str
+    comment: str
+    at: datetime
+    deleted_at: None = None
+
+
+@dataclass
 class ProjectGroup:
     """A group's access to a project."""
 
@@ -306,6 +322,25 @@ class TimeEntryConstraints:
     task_present: bool = False
     tag_present: bool = False
     deleted_at: datetime | None = None
+
+
+@dataclass
+class AuditRecord:
+    """What a user did to a record, for the audit log. Toggl's definitions have no fields for it: these are invented.
+
+    :param action: ``created``, ``updated`` or ``deleted``.
+    :param entity_type: the kind of the record, as in webhooks.
+    """
+
+    id: int
+    organization_id: int
+    workspace_id: int
+    user_id: int | None
+    action: str
+    entity_type: str
+    entity_id: int
+    at: datetime
+    deleted_at: None = None
 
 
 @dataclass

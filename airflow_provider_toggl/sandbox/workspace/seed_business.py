@@ -24,6 +24,7 @@ from airflow_provider_toggl.sandbox.workspace.world import World, live
 #: Weeks that have timesheets: enough for every status.
 WEEKS = 8
 INVOICES, EXPENSES = 12, 20
+AUDITED_DAYS = 300
 CATEGORIES = ("Travel", "Meals", "Software", "Büro")
 
 
@@ -52,6 +53,7 @@ class _Builder:
         self.add_expenses()
         self.add_goals()
         self.add_alerts()
+        self.add_audit_log()
 
     def past(self) -> datetime:
         """Return a random time between the foundation and a day ago."""
@@ -90,6 +92,10 @@ class _Builder:
             world.load(setup)
             for sheet in self._weeks(setup, user, first):
                 world.load(sheet)
+                if sheet.submitted_at is not None:
+                    world.note_timesheet(sheet, user.id, sheet.submitted_at, "submitted")
+                if sheet.decided_at is not None:
+                    world.note_timesheet(sheet, sheet.decided_by, sheet.decided_at)
         gone = TimesheetSetup(
             world.next_id("timesheet_setup"), world.workspace.id, owner.id, owner.id, first, self.founded
         )
@@ -209,3 +215,9 @@ class _Builder:
             )
             alert.deleted_at = at if index == len(projects) - 1 else None
             self.world.load(alert)
+
+    def add_audit_log(self) -> None:
+        """Put into the audit log who created the projects of the last year."""
+        for project in self.world.projects.values():
+            if self.now - project.created_at < timedelta(days=AUDITED_DAYS):
+                self.world.audit("created", "project", project.id, self.world.owner, project.created_at)

@@ -15,6 +15,7 @@ from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.workspace.rates import RateHistories
 from airflow_provider_toggl.sandbox.workspace.records import (
     Alert,
+    AuditRecord,
     Client,
     Currency,
     Expense,
@@ -30,6 +31,7 @@ from airflow_provider_toggl.sandbox.workspace.records import (
     TimeEntry,
     TimeEntryConstraints,
     Timesheet,
+    TimesheetEvent,
     TimesheetSetup,
     User,
     Workspace,
@@ -121,7 +123,11 @@ FIRST_IDS: dict[str, int] = {
     "expense": 120_000,
     "goal": 48_000,
     "alert": 31_000,
+    "audit_record": 5_510_000,
+    "timesheet_event": 2_340_000,
 }
+#: What the audit log is about (https://toggl.com/track/how-to-audit-time-tracking-data); rates are of these.
+AUDITED = ("user", "client", "project", "tag", "project_user", "task", "time_entry")
 #: The workspace with these ids. Other workspaces add an offset, because Toggl's ids are globally unique.
 DEFAULT_WORKSPACE_ID = 7_000_001
 #: The offset between two workspaces: more ids than a workspace has of one kind.
@@ -258,6 +264,8 @@ class World:
         self.alerts: dict[int, Alert] = {}
         constraints = TimeEntryConstraints(workspace.id, workspace.id, workspace.at)
         self.time_entry_constraints = {constraints.id: constraints}
+        self.audit_log: dict[int, AuditRecord] = {}
+        self.timesheet_history: dict[int, TimesheetEvent] = {}
         self.listeners: list[Listener] = []
         #: (unix time of the change by the world's clock, entry id, the entry before it; None if it was created).
         self.history: deque[tuple[float, int, TimeEntry | None]] = deque(maxlen=HISTORY_LENGTH)
@@ -302,6 +310,10 @@ class World:
     def organizations(self) -> dict[int, Organization]:
         """Return the organization by its id."""
         return {self.organization.id: self.organization}
+
+    def has_audit_log(self) -> bool:
+        """Return whether the plan has the audit log."""
+        return self.settings.plan in ("premium", "enterprise")
 
     def has_approvals(self) -> bool:
         """Return whether the plan has timesheets."""
@@ -447,12 +459,37 @@ class World:
         actor: User | None,
         request: Mapping[str, Any] | None,
     ) -> None:
-        """Increase ``version`` and call ``listeners``, once for each change."""
+        """Increase ``version``, write to the audit log and call ``listeners``, once for each change."""
         self.version += 1
+        # https://support.toggl.com/en/articles/9877445-audit-log: only entries that somebody else changed.
+        if kind in AUDITED and not (isinstance(obj, TimeEntry) and actor is not None and actor.id == obj.user_id):
+            self.audit(action, kind, obj.id, actor, self.now())
+        if isinstance(obj, Timesheet) and action == "updated":
+            self.note_timesheet(obj, None if actor is None else actor.id, self.now())
         if self.listeners:
             change = WorldChange(kind, action, obj, actor, request, self.now())
             for listener in self.listeners:
                 listener(change)
+
+    def audit(self, action: Action, kind: str, id_: int, actor: User | None, at: datetime) -> None:
+        """Write to the audit log that a user did something to a record."""
+        record = AuditRecord(
+            self.next_id("audit_record"),
+            self.organization.id,
+            self.workspace.id,
+            None if actor is None else actor.id,
+            action,
+            kind,
+            id_,
+            at,
+        )
+        self.audit_log[record.id] = record
+
+    def note_timesheet(self, sheet: Timesheet, user_id: int | None, at: datetime, action: str = "") -> None:
+        """Write to the history of a timesheet that a user moved it to its present status, or did something else."""
+        id_, done = self.next_id("timesheet_event"), action or sheet.status.replace("open", "reopened")
+        comment = sheet.rejection_comment if done == "rejected" else ""
+        self.timesheet_history[id_] = TimesheetEvent(id_, sheet, user_id, done, comment, at)
 
     def _apply(self, obj: Entity, fields: Mapping[str, Any], moves_at: bool) -> None:
         now = self.now()

@@ -89,6 +89,8 @@ ANSWERS: dict[str, Any] = {
     # Observed: one object where the file has an array. Both are given, by a setting.
     "POST /workspaces/{}/tags": {"$ref": "#/definitions/models.Tag"},
     "PUT /workspaces/{}/tags/{}": {"$ref": "#/definitions/models.Tag"},
+    # In words: the history from the stream of events. Time entries, which the file has, are given by a setting.
+    "GET /workspaces/{}/timesheets/{}/{}/history": {"type": "array", "items": {"type": "object"}},
     # Captured: nine entities, where the file names three.
     "GET /event_filters": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
 }

@@ -126,6 +126,8 @@ _REQUIRED = {
     "goals": ("user_id",),
     "alerts": ("source_kind",),
     "time_entry_constraints": ("time_entry_constraints_enabled",),
+    "audit_log": (),
+    "timesheet_history": (),
 }
 _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "groups": {"id": ("group_id", "id"), "user_ids": ("users",), "workspace_ids": ("workspaces",)},
@@ -137,6 +139,8 @@ _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "expenses": {"at": ("updated_at", "at")},
     "goals": {"id": ("goal_id", "id")},
     "workspaces": {"workspace_id": ("id",)},
+    "audit_log": {"created_at": ("created_at", "at"), "at": ("created_at", "at")},
+    "timesheet_history": {"created_at": ("created_at", "at"), "at": ("created_at", "at")},
 }
 # A member of a workspace has other keys than a user: v9's /workspaces/{id}/workspace_users and /users.
 # Its id is that of the membership; users are known everywhere else by their own.

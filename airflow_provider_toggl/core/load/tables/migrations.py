@@ -58,6 +58,8 @@ _SECOND_STREAMS = (
     "time_entry_constraints",
     "workspaces",
     "organizations",
+    "audit_log",
+    "timesheet_history",
 )
 
 

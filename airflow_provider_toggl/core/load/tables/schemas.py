@@ -385,6 +385,27 @@ TABLES: dict[str, TableSchema] = {
             ("suspended_at", "timestamp"),
             ("created_at", "timestamp"),
         ),
+        # No definition has these fields: the first ones are what the endpoint filters by.
+        _table(
+            "audit_log",
+            ("created_at", "timestamp"),
+            ("user_id", "bigint"),
+            ("action", "text"),
+            ("entity_type", "text"),
+            ("entity_id", "bigint"),
+            ("record", "json"),
+        ),
+        _table(
+            "timesheet_history",
+            ("timesheet_setup_id", "bigint"),
+            ("start_date", "date"),
+            ("member_id", "bigint"),
+            ("timesheet_status", "text"),
+            ("created_at", "timestamp"),
+            ("user_id", "bigint"),
+            ("action", "text"),
+            ("record", "json"),
+        ),
     )
 }
 
