@@ -189,7 +189,16 @@ STREAMS: dict[str, Stream] = {
             form="records",
             key=("record",),
         ),
-        # The last two find the histories to read in the tables of other streams.
+        # The last three find the histories to read in the tables of other streams.
+        # The definition has one object where the description has several: both are read.
+        Stream(
+            "project_periods",
+            "/api/v9/workspaces/{workspace_id}/projects",
+            "histories",
+            needs="a plan with recurring projects (Premium)",
+            form="object",
+            key=("project_id", "start_date"),
+        ),
         Stream(
             "timesheet_history",
             "/api/v9/workspaces/{workspace_id}/timesheets",

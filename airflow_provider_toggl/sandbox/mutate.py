@@ -316,6 +316,12 @@ class Mutator:
         self.world.change(project, {"active": False}, self.world.owner)
         return {"ids": [project.id]}
 
+    def recur_project(self) -> Mutation:
+        """Make an active project recur every two weeks."""
+        project = self.any_of(project for project in self.active_projects() if project.recurs_days is None)
+        self.world.change(project, {"recurs_days": 14}, self.world.owner)
+        return {"ids": [project.id]}
+
     def create_project(self) -> Mutation:
         """Create an active project, half of the time for a client."""
         client = self.find_any(self.world.clients.values()) if self.rng.random() < 0.5 else None
@@ -593,6 +599,7 @@ KINDS = {
     "create_negative": (0.5, "time_entries", Mutator.create_negative),
     "create_over_midnight": (2, "time_entries", Mutator.create_over_midnight),
     "create_over_clock_change": (1, "time_entries", Mutator.create_over_clock_change),
+    "recur_project": (0.5, "projects", Mutator.recur_project),
     "remove_user": (0.2, "users", Mutator.remove_user),
     "change_terms": (1, "users", Mutator.change_terms),
     "move_timesheet": (3, "timesheets", Mutator.move_timesheet),

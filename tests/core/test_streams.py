@@ -32,6 +32,7 @@ def test_the_streams_are_those_that_the_tables_are_named_for() -> None:
         "workspaces",
         "organizations",
         "audit_log",
+        "project_periods",
         "timesheet_history",
         "rates",
     ]

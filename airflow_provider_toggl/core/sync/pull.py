@@ -35,6 +35,7 @@ from airflow_provider_toggl.core.streams import Stream, check_days, get_stream, 
 from airflow_provider_toggl.core.sync.changed_timesheets import find_changed_timesheets
 from airflow_provider_toggl.core.sync.page_loader import PageLoader, log_problems
 from airflow_provider_toggl.core.sync.rated_objects import find_rated_objects
+from airflow_provider_toggl.core.sync.recurring_projects import find_recurring_projects
 from airflow_provider_toggl.core.wording import duration, plural
 
 if TYPE_CHECKING:
@@ -472,6 +473,7 @@ def _requests_left(reader: EntriesReader, pace: _Pace) -> int:
 _FINDERS: dict[str, Callable[[Warehouse, int], Histories]] = {
     "rates": find_rated_objects,
     "timesheet_history": find_changed_timesheets,
+    "project_periods": find_recurring_projects,
 }
 
 

@@ -84,6 +84,7 @@ class Project:
 
     :param hourly_rate_cents: prices its billable time entries on plans with rates.
     :param estimated_seconds: the estimate of its time, whole hours.
+    :param recurs_days: how long each of its periods is, from ``start_date`` on; None if it does not recur.
     """
 
     id: int
@@ -99,7 +100,20 @@ class Project:
     billable: bool = False
     hourly_rate_cents: int | None = None
     estimated_seconds: int | None = None
+    recurs_days: int | None = None
     deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ProjectPeriod:
+    """A period of a recurring project; Toggl's has no id."""
+
+    workspace_id: int
+    project_id: int
+    start_date: date
+    end_date: date
+    at: datetime
+    deleted_at: None = None
 
 
 @dataclass

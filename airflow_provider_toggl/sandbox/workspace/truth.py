@@ -31,6 +31,7 @@ from airflow_provider_toggl.sandbox.workspace.records import (
     Organization,
     Project,
     ProjectGroup,
+    ProjectPeriod,
     ProjectUser,
     Tag,
     Task,
@@ -80,9 +81,11 @@ def _time_entry(world: World, entry: TimeEntry) -> Row:
 
 def _project(world: World, project: Project) -> Row:
     if world.settings.plan == "free":
-        return _row(project, billable=None, hourly_rate_cents=None, estimated_seconds=None, currency=None)
+        return _row(
+            project, "recurs_days", billable=None, hourly_rate_cents=None, estimated_seconds=None, currency=None
+        )
     rate = world.rates.current_cents("billable_rates", project)
-    return _row(project, hourly_rate_cents=rate, currency=world.workspace.default_currency)
+    return _row(project, "recurs_days", hourly_rate_cents=rate, currency=world.workspace.default_currency)
 
 
 def _unchanged(world: World, record: Client | Tag | ProjectGroup) -> Row:  # noqa: ARG001 - one signature for all streams
@@ -173,12 +176,14 @@ def _currency(world: World, currency: Currency) -> Row:  # noqa: ARG001 - one si
     return _row(currency, id=find_id(currency))
 
 
-def find_id(record: Entity | AuditRecord | TimesheetEvent) -> int:
+def find_id(record: Entity | AuditRecord | ProjectPeriod | TimesheetEvent) -> int:
     """Return the id of a record in tables: its own, or a hash of its key where lists have no id."""
     if isinstance(record, Timesheet):
         key = f"{record.timesheet_setup_id}\0{record.start_date}"
     elif isinstance(record, Currency):
         key = f"{record.workspace_id}\0{record.iso_code}"
+    elif isinstance(record, ProjectPeriod):
+        key = f"{record.project_id}\0{record.start_date}"
     elif isinstance(record, TimeEntryConstraints):
         key = f"{record.workspace_id}"
     elif isinstance(record, AuditRecord):
@@ -207,6 +212,10 @@ def _goal(world: World, goal: Goal) -> Row:  # noqa: ARG001 - one signature for 
 
 def _alert(world: World, alert: Alert) -> Row:
     return _row(alert, client_id=world.projects[alert.project_id].client_id)
+
+
+def _period(world: World, period: ProjectPeriod) -> Row:  # noqa: ARG001 - one signature for all streams
+    return _row(period, id=find_id(period))
 
 
 def _constraints(world: World, constraints: TimeEntryConstraints) -> Row:  # noqa: ARG001 - one signature for all streams
@@ -316,6 +325,7 @@ STREAMS: dict[str, Callable[[World, Any], Row]] = {
     "organizations": _organization,
     "audit_log": _audit_record,
     "timesheet_history": _timesheet_event,
+    "project_periods": _period,
 }
 #: Streams whose records have another name in the world.
 SOURCES = {"workspace_users": "users", "organization_users": "users"}

@@ -7,7 +7,7 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -25,6 +25,7 @@ from airflow_provider_toggl.sandbox.workspace.records import (
     Organization,
     Project,
     ProjectGroup,
+    ProjectPeriod,
     ProjectUser,
     Tag,
     Task,
@@ -318,6 +319,25 @@ class World:
     def has_approvals(self) -> bool:
         """Return whether the plan has timesheets."""
         return self.settings.plan in ("premium", "enterprise")
+
+    def periods_of(self, project: Project) -> list[ProjectPeriod]:
+        """Return the periods of a project up to the present one; none if it, or on the plan no project, recurs."""
+        periods: list[ProjectPeriod] = []
+        if project.recurs_days is None or self.settings.plan == "free":
+            return periods
+        start, length = project.start_date, timedelta(days=project.recurs_days)
+        while start <= self.now().date():
+            end = start + length - timedelta(days=1)
+            periods.append(ProjectPeriod(project.workspace_id, project.id, start, end, project.at))
+            start += length
+        return periods
+
+    @property
+    def project_periods(self) -> dict[tuple[int, date], ProjectPeriod]:
+        """Return the periods of all recurring projects that are not archived, by project and first day."""
+        recurring = [project for project in live(self.projects.values()) if project.active]
+        periods = [period for project in recurring for period in self.periods_of(project)]
+        return {(period.project_id, period.start_date): period for period in periods}
 
     def has_team_goals(self) -> bool:
         """Return whether the plan has goals of the team."""

@@ -89,6 +89,11 @@ ANSWERS: dict[str, Any] = {
     # Observed: one object where the file has an array. Both are given, by a setting.
     "POST /workspaces/{}/tags": {"$ref": "#/definitions/models.Tag"},
     "PUT /workspaces/{}/tags/{}": {"$ref": "#/definitions/models.Tag"},
+    # In words: periods. One, which the file has, is given by a setting.
+    "GET /workspaces/{}/projects/{}/periods": {
+        "type": "array",
+        "items": {"$ref": "#/definitions/models.RecurringPeriod"},
+    },
     # In words: the history from the stream of events. Time entries, which the file has, are given by a setting.
     "GET /workspaces/{}/timesheets/{}/{}/history": {"type": "array", "items": {"type": "object"}},
     # Captured: nine entities, where the file names three.
@@ -260,6 +265,8 @@ def read_everything(to: Checked) -> None:
     to.ask("GET", "/workspaces/{ws}/projects", since=0)
     to.ask("GET", f"/workspaces/{{ws}}/projects/{project}")
     to.ask("GET", f"/workspaces/{{ws}}/projects/{project}/tasks")
+    recurring = next(iter(one.id for one in world.projects.values() if one.recurs_days and one.deleted_at is None))
+    to.ask("GET", f"/workspaces/{{ws}}/projects/{recurring}/periods")
     to.ask("GET", f"/workspaces/{{ws}}/clients/{client}")
     to.ask("GET", "/workspaces/{ws}/clients", status="both")
     to.ask("GET", "/workspaces/{ws}/tasks", since=0)

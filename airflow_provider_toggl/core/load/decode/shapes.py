@@ -128,6 +128,7 @@ _REQUIRED = {
     "time_entry_constraints": ("time_entry_constraints_enabled",),
     "audit_log": (),
     "timesheet_history": (),
+    "project_periods": ("end_date",),
 }
 _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "groups": {"id": ("group_id", "id"), "user_ids": ("users",), "workspace_ids": ("workspaces",)},

@@ -288,6 +288,11 @@ OWN: dict[str, dict[str, str]] = {
         "receiver_groups": "IDs of the groups whose users receive it.",
         "errors": "What is wrong with it, as Toggl gives it.",
     },
+    "project_periods": {
+        "id": "Hash of `project_id` and `start_date`. The key.",
+        "start_date": "First day.",
+        "end_date": "Last day.",
+    },
     "time_entry_constraints": {
         "id": "Hash of `workspace_id`. The key.",
         "time_entry_constraints_enabled": "Whether the constraints hold.",

@@ -60,6 +60,7 @@ _SECOND_STREAMS = (
     "organizations",
     "audit_log",
     "timesheet_history",
+    "project_periods",
 )
 
 

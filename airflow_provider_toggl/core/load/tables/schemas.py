@@ -395,6 +395,7 @@ TABLES: dict[str, TableSchema] = {
             ("entity_id", "bigint"),
             ("record", "json"),
         ),
+        _table("project_periods", ("project_id", "bigint"), ("start_date", "date"), ("end_date", "date")),
         _table(
             "timesheet_history",
             ("timesheet_setup_id", "bigint"),

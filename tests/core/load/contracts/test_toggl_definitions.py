@@ -33,6 +33,7 @@ DEFINITIONS = {
     "expenses": "expenses.Expense",
     "goals": "handlergoals.APIResponse",
     "alerts": "models.AlertWithMeta",
+    "project_periods": "models.RecurringPeriod",
     "time_entry_constraints": "models.TimeEntryConstraints",
     "workspaces": f"{INTERNAL}.Workspace",
     "organizations": "models.MeOrganization",
@@ -62,6 +63,7 @@ NOT_DEFINED = {
     "project_groups": {"at"},
     "goals": {"at"},
     "alerts": {"at"},
+    "project_periods": {"workspace_id", "project_id", "at"},
     "time_entry_constraints": {"workspace_id", "at"},
 }
 
