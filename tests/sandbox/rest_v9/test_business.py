@@ -63,3 +63,16 @@ def test_administrators_see_all_invoices_and_expenses_and_others_their_own_expen
 
 def test_currencies_are_texts(toggl: ApiCaller) -> None:
     assert toggl.get("/workspaces/{ws}/currencies").json() == ["USD", "EUR", "GBP"]
+
+
+def test_the_history_of_a_timesheet_has_what_was_done_or_by_a_setting_the_entries_of_its_week(
+    premium: ApiCaller,
+) -> None:
+    sheet = next(one for one in premium.world.timesheets.values() if one.status == "approved")
+    path = f"/workspaces/{{ws}}/timesheets/{sheet.timesheet_setup_id}/{sheet.start_date}/history"
+    assert [row["action"] for row in premium.get(path).json()] == ["submitted", "approved"]
+    premium.sandbox.set(timesheet_history_answer="entries")
+    assert {row["user_id"] for row in premium.get(path).json()} <= {sheet.member_id}
+    assert premium.get(path.replace(str(sheet.start_date), "2001-01-01")).status_code == 400
+    premium.sandbox.set(plan="free")
+    assert premium.get(path).status_code == 402
