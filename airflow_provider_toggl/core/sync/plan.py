@@ -14,7 +14,6 @@ from airflow_provider_toggl.core.errors import QuotaExhausted
 from airflow_provider_toggl.core.extract import cursor as cursors
 from airflow_provider_toggl.core.extract import windows
 from airflow_provider_toggl.core.extract.cursor import EntriesCursor, ListCursor
-from airflow_provider_toggl.core.extract.log import FIRST_REQUESTS
 from airflow_provider_toggl.core.extract.windows import Window
 from airflow_provider_toggl.core.instants import rfc3339
 from airflow_provider_toggl.core.streams import STREAMS, Stream
@@ -314,11 +313,9 @@ def _list_costs(
         # The first of these streams asks which organization the workspace is of.
         asks_first = "{organization_id}" in stream.path and not knows_organization
         knows_organization = knows_organization or asks_first
-        if stream.listing == "log":
-            costs[name] = StreamCost(FIRST_REQUESTS + asks_first, True)
-            continue
         pages = _pages(stream, len(projects) if name == "projects" else 0) if stream.per_page else 1
-        costs[name] = StreamCost(pages + asks_first, not stream.per_page)
+        # A log takes more where the plan has it: one for each month.
+        costs[name] = StreamCost(pages + asks_first, not stream.per_page and stream.listing != "log")
     return costs
 
 

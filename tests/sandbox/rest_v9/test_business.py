@@ -95,3 +95,16 @@ def test_the_constraints_of_time_entries_are_an_object_without_an_id(toggl: ApiC
     shown = toggl.get("/workspaces/{ws}/time_entry_constraints").json()
     assert set(shown.values()) == {True, False}
     assert not {"id", "workspace_id"} & shown.keys()
+
+
+def test_the_history_of_a_timesheet_has_what_was_done_or_by_a_setting_the_entries_of_its_week(
+    premium: ApiCaller,
+) -> None:
+    sheet = next(one for one in premium.world.timesheets.values() if one.status == "approved")
+    path = f"/workspaces/{{ws}}/timesheets/{sheet.timesheet_setup_id}/{sheet.start_date}/history"
+    assert [row["action"] for row in premium.get(path).json()] == ["submitted", "approved"]
+    premium.sandbox.set(timesheet_history_answer="entries")
+    assert {row["user_id"] for row in premium.get(path).json()} <= {sheet.member_id}
+    assert premium.get(path.replace(str(sheet.start_date), "2001-01-01")).status_code == 400
+    premium.sandbox.set(plan="free")
+    assert premium.get(path).status_code == 402
