@@ -284,6 +284,9 @@ def read_everything(to: Checked) -> None:
         "time_entry_constraints",
     ):
         to.ask("GET", f"/workspaces/{{ws}}/{path}")
+    sheet = next(one for one in world.timesheets.values() if one.deleted_at is None)
+    to.ask("GET", f"/workspaces/{{ws}}/timesheets/{sheet.timesheet_setup_id}/{sheet.start_date}/history")
+    to.ask("GET", "/audit_logs/{org}/2026-01-01T00:00:00Z/2026-03-10T00:00:00Z", export="true")
     for level, id_ in (("workspace", "{ws}"), ("project", project), ("workspace_user", world.owner.workspace_user_id)):
         to.ask("GET", f"/workspaces/{{ws}}/rates/{level}/{id_}")
         to.ask("GET", f"/workspaces/{{ws}}/rates/{level}/{id_}", type="labor_costs")
