@@ -28,7 +28,8 @@ class LogReader(ListReader):
         opened = self.cursor.open or self._opened()
         begin = opened.since or opened.opened_at - KEPT
         end = max(begin, min(begin + SPAN, opened.opened_at))
-        path = f"{self._path()}/{format_instant(begin)}/{format_instant(end)}"
+        # Whole seconds: the end is rounded up, so that what happened just before is in it.
+        path = f"{self._path()}/{format_instant(begin)}/{format_instant(end + timedelta(seconds=1))}"
         answer, rows, _, _ = self._ask(path, 1, None)
         # Whichever clock is behind decides.
         opened = replace(opened, mark=opened.mark or min(answer.date, opened.opened_at) - LAG)

@@ -344,8 +344,8 @@ OWN: dict[str, dict[str, str]] = {
     "timesheet_history": {
         "id": "Hash of timesheet and record. The key.",
         "timesheet_setup_id": "ID of the timesheet's setup, in `timesheet_setups`.",
-        "member_id": "ID of the member whose timesheet it is, as Toggl gives it.",
         "start_date": "First day of the timesheet.",
+        "member_id": "ID of the member whose timesheet it is, as Toggl gives it.",
         "timesheet_status": "Status of the timesheet when its history was last read.",
         "created_at": "When it happened.",
         "user_id": "ID of the user who did it.",
