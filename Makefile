@@ -1,9 +1,9 @@
 # Needs Python 3.10 to 3.13 and make; everything else is installed into .venv* of this directory.
 PYTHON ?= python3
 PYTEST_ARGS ?=
-# Processes that run tests.
-WORKERS ?= 2
 CORES   := $(shell nproc 2>/dev/null || echo 2)
+# Processes that run tests: one more than cores, since many tests wait for servers.
+WORKERS ?= $(shell echo $$(($(CORES) + 1)))
 LOCK_ARGS ?=
 MUTANTS_ARGS ?=
 
@@ -13,6 +13,7 @@ BENCH   := .venv-benchmarks
 CLIENTS := .venv-clients
 CLOUDS  := .venv-clouds
 DBT     := .venv-dbt
+DASHBOARD := .venv-dashboard
 PEERS   := .venv-peers
 BIGQUERY := .venv-bigquery
 AZURITE := .cache/azurite
@@ -27,7 +28,7 @@ CLOUD_BENCHMARKS := benchmarks/load_costs.py
 
 NEWEST_EXTRAS := --extra iceberg --extra polars --extra report --extra sandbox
 
-.PHONY: help check demo test test-newest test-oldest lint bench bench-clouds soak clouds dbt mutants docs dist installs screenshots lock clean browser mariadb redis style types
+.PHONY: help check demo test test-newest test-oldest lint bench bench-clouds soak clouds dbt dashboard mutants docs dist installs screenshots lock clean browser mariadb redis style types
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -80,8 +81,12 @@ clouds: $(CLOUDS)/.ready $(BIGQUERY)/.ready $(SNOWFLAKE)/.ready $(AZURITE)/.read
 dbt: $(VENV)/.ready $(DBT)/.ready ## the dbt package on DuckDB and PostgreSQL, each model compared with plain Python
 	TOGGL_DBT=$(CURDIR)/$(DBT)/bin/dbt $(VENV)/bin/python -m pytest -q tests/dbt $(PYTEST_ARGS)
 
+dashboard: $(VENV)/.ready $(DBT)/.ready $(DASHBOARD)/.ready browser ## the Superset dashboard over the dbt models, in a real browser
+	TOGGL_DBT=$(CURDIR)/$(DBT)/bin/dbt TOGGL_SUPERSET=$(CURDIR)/$(DASHBOARD)/bin/superset \
+	  $(VENV)/bin/python -m pytest -q tests/dashboard $(PYTEST_ARGS)
+
 mutants: $(VENV)/.ready ## how many faults put into core its tests notice, as JSON (MUTANTS_ARGS="--seed 2 --mutants 100")
-	@$(VENV)/bin/python scripts/mutants.py --workers $(WORKERS) $(MUTANTS_ARGS)
+	@$(VENV)/bin/python scripts/mutants.py --workers $(CORES) $(MUTANTS_ARGS)
 
 docs: $(VENV)/.ready ## the documentation, into site/; every warning is an error
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
@@ -105,13 +110,14 @@ lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upg
 	  -o requirements/airflow-oldest.txt
 	$(COMPILE) requirements/benchmarks.in -o requirements/benchmarks.txt
 	$(COMPILE) requirements/clients.in -o requirements/clients.txt
+	$(COMPILE) requirements/dashboard.in -o requirements/dashboard.txt
 	$(COMPILE) requirements/dbt.in -o requirements/dbt.txt
 	$(COMPILE) requirements/peers.in -o requirements/peers.txt
 	$(subst 3.10,3.11,$(COMPILE)) requirements/bigquery.in -o requirements/bigquery.txt
 	$(COMPILE) requirements/snowflake.in -o requirements/snowflake.txt
 
 clean: ## remove every environment, cache and built file
-	rm -rf .venv .venv-oldest .venv-benchmarks .venv-bigquery .venv-clients .venv-clouds .venv-dbt .venv-peers .venv-snowflake .venv-uv .demo .cache build dist site
+	rm -rf .venv .venv-oldest .venv-benchmarks .venv-bigquery .venv-clients .venv-clouds .venv-dashboard .venv-dbt .venv-peers .venv-snowflake .venv-uv .demo .cache build dist site
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 browser:
@@ -148,7 +154,7 @@ $(AZURITE)/.ready:
 	npm install --prefix $(AZURITE) --no-audit --no-fund --loglevel=error azurite@3.37.0
 	@touch $@
 
-$(BENCH)/.ready $(CLIENTS)/.ready $(DBT)/.ready $(PEERS)/.ready $(BIGQUERY)/.ready $(SNOWFLAKE)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
+$(BENCH)/.ready $(CLIENTS)/.ready $(DASHBOARD)/.ready $(DBT)/.ready $(PEERS)/.ready $(BIGQUERY)/.ready $(SNOWFLAKE)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
 	@scripts/make-venv.sh $(PYTHON) $(@D)
 	@scripts/install-lock.sh $(UV) $(@D) $<
 	@touch $@

@@ -96,30 +96,12 @@ def fill(store: SqliteEventStore, count: int) -> None:
     """Append events as a receiver does, many per transaction."""
     batch: list[NewEvent] = []
     for body in make_bodies(count, per_entry=PER_ENTRY):
-        batch.append(received(body))
+        batch.append(parse_message(body).to_event(body, datetime.now(timezone.utc), "toggl_default"))
         if len(batch) == 5_000:
             store.append(batch)
             batch = []
     if batch:
         store.append(batch)
-
-
-def received(body: bytes) -> NewEvent:
-    """Return the event that a receiver appends for a body."""
-    message = parse_message(body)
-    return NewEvent(
-        subscription_id=message.subscription_id,
-        event_id=message.event_id,
-        body=body,
-        received_at=datetime.now(timezone.utc),
-        conn_id="toggl_default",
-        workspace_id=message.workspace_id,
-        entity=message.entity,
-        action=message.action,
-        entity_id=message.entity_id,
-        created_at=message.created_at,
-        anomaly=message.anomaly,
-    )
 
 
 def drain(store: SqliteEventStore, target: Warehouse, count: int) -> int:

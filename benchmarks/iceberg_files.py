@@ -32,7 +32,6 @@ from harness.limits import Limit, report
 
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.events.message import parse_message
-from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.engines.iceberg.maintenance import maintain
 from airflow_provider_toggl.core.load.engines.iceberg.store import IcebergStore
@@ -123,7 +122,7 @@ def measure(folder: Path, drains: int) -> dict[str, Any]:
         for number in range(drains):
             clock.sleep(SECONDS)
             received = [*islice(bodies, EVENTS), *([tag_body(number)] if number % DRAINS_PER_TAG == 0 else [])]
-            store.append([received_event(body, utc(clock.now())) for body in received])
+            store.append([parse_message(body).to_event(body, utc(clock.now()), "toggl_default") for body in received])
             with opener(clock) as target:
                 summary = Drain(store, target, DrainRequest("default", "benchmark"), clock=clock).run()
             if summary.events != len(received) or summary.rejected:
@@ -180,24 +179,6 @@ def tag_body(number: int) -> bytes:
 
     tag = {"id": 15_980_000 + number // DRAINS_PER_TAG % 10, "name": f"tag {number}"}
     return webhook_body("tag", "updated", tag, seconds=number * SECONDS, event_id=2 * FIRST_EVENT + number)
-
-
-def received_event(body: bytes, received_at: datetime) -> NewEvent:
-    """Return the event that a receiver stores for a body."""
-    message = parse_message(body)
-    return NewEvent(
-        subscription_id=message.subscription_id,
-        event_id=message.event_id,
-        body=body,
-        received_at=received_at,
-        conn_id="toggl_default",
-        workspace_id=message.workspace_id,
-        entity=message.entity,
-        action=message.action,
-        entity_id=message.entity_id,
-        created_at=message.created_at,
-        anomaly=message.anomaly,
-    )
 
 
 def inspect(opener: Opener) -> dict[str, Any]:

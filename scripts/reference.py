@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 # Importing Airflow writes a configuration file into its home.
@@ -31,12 +32,20 @@ from airflow_provider_toggl.cli.commands import COMMANDS
 from airflow_provider_toggl.core import errors, metrics
 from airflow_provider_toggl.core.databases import faults
 from airflow_provider_toggl.core.errors import DatabaseFault
+from airflow_provider_toggl.core.load.engines.snowflake import errors as snowflake
 from airflow_provider_toggl.core.load.tables.meanings import REFERENCES, TABLE_MEANINGS, find_meaning
 from airflow_provider_toggl.core.log_fields import FIELDS
 from airflow_provider_toggl.core.operate.problems import PROBLEMS
 from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.get_provider_info import get_provider_info
+from airflow_provider_toggl.hooks import duckdb
+from airflow_provider_toggl.sandbox import control, mutate
+from airflow_provider_toggl.sandbox import faults as sandbox_faults
+from airflow_provider_toggl.sandbox.control import Control
+from airflow_provider_toggl.sandbox.reports_v3 import detailed
+from airflow_provider_toggl.sandbox.rest_v9 import workspaces
 from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.webhooks.api import WebhookEndpoints
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -98,6 +107,10 @@ def pages() -> dict[str, str]:
             "[Connection](../connection.md) says how to set both.",
             _settings(info),
             _fields(info),
+            "## Extra of a DuckDB connection",
+            "[Warehouses](../warehouses.md#duckdb) has an example. What only Apache's hook uses, such as `dialect`, "
+            "`placeholder` and `insert_statement_format`, is ignored. Other names are refused.",
+            _duckdb_fields(),
         ),
         "reference/tables.md": _join(
             "Tables and views",
@@ -126,6 +139,9 @@ def pages() -> dict[str, str]:
             "The codes that an engine's errors have, by the fault that they mean. "
             "[Why a database refused](../errors.md#why-a-database-refused) says what to do.",
             _database_codes(),
+            "## Advice of engines",
+            "What messages of Snowflake and ClickHouse say to do, where it differs from other engines.",
+            _engine_advice(),
         ),
         "reference/problems.md": _join(
             "Problems",
@@ -134,12 +150,28 @@ def pages() -> dict[str, str]:
             *(_problems(check) for check in PROBLEMS),
         ),
         "reference/sandbox.md": _join(
-            "Settings of the sandbox",
-            "[The sandbox](../sandbox.md#settings) says how to change them. The meaning of a true-or-false setting is "
+            "Sandbox",
+            "What [the sandbox](../sandbox.md) can be asked for.",
+            "## Settings",
+            "[Change them](../sandbox.md#settings) by request or option. The meaning of a true-or-false setting is "
             "what happens when it is true. The source says where the default comes from: **documented** by Toggl, or "
             "**observed** in recorded answers or by authors of clients. The others are invented; a client should work "
             "with every value of these.",
             _sandbox_settings(),
+            "## Endpoints",
+            "Of REST v9 and Reports v3. The lane says which quota a request counts against.",
+            _table(("Path", "Methods", "Lane"), _endpoints()),
+            "## Webhook endpoints",
+            _table(("Request", "What it does"), _webhook_requests()),
+            "## Control API",
+            _table(("Request", "What it does"), _control_requests()),
+            "## Changes",
+            "The kinds of `POST /sandbox/mutate`. Those that are not ordinary happen only if `kinds` names them.",
+            _table(("Kind", "Ordinary", "What it does"), list(_mutations())),
+            "## Faults of requests",
+            _table(("Kind", "Options and defaults", "What happens"), list(_faults("API_KINDS"))),
+            "## Faults of deliveries",
+            _table(("Kind", "Options and defaults", "What happens"), list(_faults("DELIVERY_KINDS"))),
         ),
     }
 
@@ -269,17 +301,17 @@ def _error(error: type[errors.TogglError]) -> str:
     }
     rows = [(f"`{name}`", _sentence(words)) for name, words in carried.items() if name != "message"]
     table = _table(("Carries", "Meaning"), rows) if rows else ""
-    when, cure = documented_errors().get(error.__name__, ("", ""))
-    advice = (f"**When:** {when}" if when else "", f"**What to do:** {cure}" if cure else "")
-    return _join_parts(f"## {error.__name__}", kind, _prose(error), *advice, table)
+    cure = documented_errors().get(error.__name__)
+    advice = f"**What to do:** {cure}" if cure else ""
+    return _join_parts(f"## {error.__name__}", kind, _prose(error), advice, table)
 
 
-def documented_errors() -> dict[str, tuple[str, str]]:
-    """Return what the page about errors says of each by its name: when it comes, and what to do."""
+def documented_errors() -> dict[str, str]:
+    """Return what the page about errors says is to be done about each, by its name."""
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z]\w+)` \| ([^|]+) \|$", page, re.MULTILINE)
     # Links of that page lead on from a folder below it.
-    return {name: (_sentence(when), re.sub(r"\]\((?!http)", "](../", _sentence(cure))) for name, when, cure in rows}
+    return {name: re.sub(r"\]\((?!http)", "](../", _sentence(cure)) for name, cure in rows}
 
 
 def _problems(check: str) -> str:
@@ -311,6 +343,13 @@ def _database_codes() -> str:
     return _table(("Fault", *_CODES, "DuckDB"), rows)
 
 
+def _engine_advice() -> str:
+    rows: list[tuple[str, ...]] = [("Snowflake", fault.value, words) for fault, words in snowflake.ADVICE.items()]
+    for engine, advice in (("Snowflake", snowflake.ADVICE_BY_CODE), ("ClickHouse", faults.CLICKHOUSE_ADVICE)):
+        rows += [(engine, str(code), words) for code, words in sorted(advice.items())]
+    return _table(("Engine", "Fault or code", "What to do"), rows)
+
+
 def _sandbox_settings() -> str:
     described = re.findall(r"((?:^ +#: .+\n)+) +(\w+): ", inspect.getsource(Settings), re.MULTILINE)
     words = {name: " ".join(re.sub(r"(?m)^ +#: ", "", comment).split()) for comment, name in described}
@@ -319,6 +358,53 @@ def _sandbox_settings() -> str:
         meaning, _, source = words.get(name, "").partition(" Source: ")
         rows.append((f"`{name}`", f"`{json.dumps(default)}`", meaning, source.removesuffix(".")))
     return _table(("Setting", "Default", "Meaning", "Source"), rows)
+
+
+def _endpoints() -> list[tuple[str, ...]]:
+    methods: dict[tuple[str, str], list[str]] = {}
+    for route in (*workspaces.ROUTES, *detailed.ROUTES):
+        methods.setdefault((route.shown, route.lane), []).append(route.method)
+    return [(f"`{path}`", ", ".join(found), lane) for (path, lane), found in methods.items()]
+
+
+def _webhook_requests() -> list[tuple[str, ...]]:
+    nothing: Any = None  # only names and docstrings are read
+    routes = WebhookEndpoints(nothing, nothing).routes()
+    return [(f"`{route.method} {route.shown}`", _plain(inspect.getdoc(route.handler) or "")) for route in routes]
+
+
+def _control_requests() -> list[tuple[str, ...]]:
+    found = re.findall(r'\("(\w+)", "(\S+)", control\.(\w+)\)', inspect.getsource(control.routes))
+    return [
+        (f"`{method} {path}`", _plain(inspect.getdoc(getattr(Control, name)) or "")) for method, path, name in found
+    ]
+
+
+def _mutations() -> Iterator[tuple[str, ...]]:
+    for name, (_, _, make) in mutate.KINDS.items():
+        words = make.__doc__ or _sentence(name.replace("_", " "))
+        yield f"`{name}`", "yes" if name in mutate.ORDINARY_KINDS else "", _plain(words)
+
+
+def _comments(module: ModuleType) -> dict[str, str]:
+    """Return the comment above each name of the tables in a module."""
+    found = re.findall(r'((?:^    # .+\n)+)    "(\w+)"', inspect.getsource(module), re.MULTILINE)
+    return {name: " ".join(re.sub(r"(?m)^    # ", "", comment).split()) for comment, name in found}
+
+
+def _duckdb_fields() -> str:
+    words = _comments(duckdb)
+    return _table(
+        ("Field", "Meaning"), [(f"`{name}`", words.get(name, "")) for name in (*duckdb.SETTINGS, *duckdb.OTHERS)]
+    )
+
+
+def _faults(kinds: str) -> Iterator[tuple[str, ...]]:
+    words = _comments(sandbox_faults)
+    for name, options in getattr(sandbox_faults, kinds).items():
+        defaults = {one: json.dumps(value) for one, value in options.items() if value is not ...}
+        shown = [f"`{one}` ({defaults[one]})" if one in defaults else f"`{one}`" for one in options]
+        yield f"`{name}`", ", ".join(shown), words.get(name, "")
 
 
 def _metrics() -> Iterator[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import atexit
 import os
+import runpy
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -73,3 +75,20 @@ def environment() -> Iterator[None]:
 def metadata_database() -> Path:
     """The metadata database of this test process, for tests such as ``dag.test()``."""
     return HOME / "airflow.db"
+
+
+@pytest.fixture
+def dag_file(metadata_database: Path) -> Iterator[Callable[[str, str], dict[str, Any]]]:
+    """Write a file of DAGs, by name and text, into the folder that Airflow reads, and return what it defines."""
+    written = []
+
+    def write(name: str, text: str) -> dict[str, Any]:
+        path = HOME / "dags" / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        written.append(path)
+        return runpy.run_path(str(path))
+
+    yield write
+    for path in written:
+        path.unlink()

@@ -4,24 +4,11 @@ import argparse
 import importlib
 import subprocess
 import sys
-import types
 
 import pytest
 
 from airflow_provider_toggl import __main__ as program
 from airflow_provider_toggl import __version__
-
-
-@pytest.fixture
-def echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command that returns its number as the exit status."""
-    module = types.ModuleType("echo_command")
-    module.add_arguments = lambda parser: parser.add_argument("--number", type=int, default=0)  # type: ignore[attr-defined]
-    module.run = lambda args: args.number  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "echo_command", module)
-    monkeypatch.setitem(program.COMMANDS, "echo", program.Command("echo", "echo_command", "give a number back"))
-    lost = program.Command("lost", "airflow_provider_toggl.no_such_module", "cannot be imported")
-    monkeypatch.setitem(program.COMMANDS, "lost", lost)
 
 
 def test_a_command_gets_the_arguments_after_its_name_and_its_status_is_returned(echo: None) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
-import os
-import runpy
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -345,13 +343,9 @@ VALUES = Path(__file__).parent / "values_dags" / "values.py"
 
 # On 3.2, a run in this process takes a minute.
 @pytest.fixture(params=[pytest.param(False, id="text"), pytest.param(True, id="native", marks=pytest.mark.newest)])
-def values(request: pytest.FixtureRequest, metadata_database: Path) -> Iterator[DAG]:
-    """A DAG in the folder that Airflow reads, whose templates render to text or to native values."""
-    path = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], "values.py")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(VALUES.read_text().replace("NATIVE = False", f"NATIVE = {request.param}"))
-    yield runpy.run_path(str(path))["dag"]
-    path.unlink()
+def values(request: pytest.FixtureRequest, dag_file: Callable[[str, str], dict[str, Any]]) -> Any:
+    """A DAG whose templates render to text or to native values."""
+    return dag_file("values", VALUES.read_text().replace("NATIVE = False", f"NATIVE = {request.param}"))["dag"]
 
 
 def test_a_dag_run_takes_templates_params_and_results_of_tasks_everywhere(

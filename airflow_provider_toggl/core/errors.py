@@ -47,7 +47,7 @@ from typing import Any, Literal
 class DatabaseFault(Enum):
     """Why a database operation failed, the same for every engine.
 
-    ``docs/errors.md`` lists the codes of each engine.
+    The reference of the errors lists the codes of each engine.
     """
 
     UNREACHABLE = "unreachable"
@@ -99,7 +99,7 @@ class ApiError(TogglError):
 
 
 class WrongCredentials(ApiError):
-    """The API token is invalid (401 as observed, 403 by Toggl's documentation)."""
+    """The API token is invalid (401 as observed; 403 on a call that needs no rights, by Toggl's documentation)."""
 
 
 class AccessDenied(ApiError):
@@ -107,7 +107,7 @@ class AccessDenied(ApiError):
 
 
 class NotFound(ApiError):
-    """Toggl has no such object or endpoint (404)."""
+    """Toggl has no such object or endpoint (404): it was deleted, or belongs to another workspace."""
 
 
 class Gone(ApiError):
@@ -146,7 +146,7 @@ class QuotaExhausted(ApiError):
 
 
 class RateLimitStateError(TogglError):
-    """The database in which hosts share the rate limits must be repaired before a request may be sent.
+    """The database in which hosts share the rate limits lacks a right or a table, or a later version made its tables.
 
     :param fault: the reason, as far as its error code shows.
     """
@@ -209,7 +209,7 @@ class OutcomeUnknown(ApiError):
 
 
 class NotApplied(ApiError):
-    """Toggl accepted a write and did not apply it as sent.
+    """Toggl accepted a write, but its answer or a lookup shows that it was not applied as sent.
 
     :param entity_id: id of the object that the write made, where it made one.
     """
@@ -237,11 +237,11 @@ class WarehouseError(TogglError):
 
 
 class WarehouseLocked(WarehouseError):
-    """Another process holds the warehouse, and the wait timed out."""
+    """Another process kept the DuckDB file open or the schema busy, and the wait timed out."""
 
 
 class WarehouseReadOnly(WarehouseError):
-    """The warehouse cannot be written to."""
+    """The database or its file cannot be written to, or the role lacks a right."""
 
 
 class SchemaTooNew(WarehouseError):

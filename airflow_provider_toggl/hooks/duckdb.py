@@ -33,14 +33,24 @@ def _parse_path(name: str, value: Any) -> str | None:
 
 
 SETTINGS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
+    # Memory that DuckDB may use; by default `160MB`.
     "memory_limit": ("memory_limit", parse_text),
+    # Cores that DuckDB may use; by default 1.
     "threads": ("threads", partial(parse_whole, minimum=1)),
+    # Where DuckDB writes what does not fit in memory, in one folder for each file; by default beside the file.
     "temp_directory": ("temp_directory", _parse_path),
+    # The folder of installed extensions; by default DuckDB's own.
     "extension_directory": ("extension_directory", _parse_path),
+    # `true` downloads a missing extension in the task; by default it is an error.
     "autoinstall_extensions": ("autoinstall_known_extensions", parse_flag),
+    # `true` lets a query load an installed extension that `extensions` does not name. By default `false`; in Apache's
+    # hook it is `true`.
     "autoload_extensions": ("autoload_known_extensions", parse_flag),
 }
-"""By the name in the extra: the setting of DuckDB, and how its value is read."""
+"""By the name in the extra: the setting of DuckDB, and how its value is read.
+
+The comment above a name is its row in the reference; likewise below.
+"""
 
 # What only decides about the SQL that Airflow's hook writes itself.
 _FOR_THE_HOOK = frozenset(
@@ -54,7 +64,20 @@ _FOR_THE_HOOK = frozenset(
         "replace_statement_format",
     )
 )
-OTHERS = ("database", "motherduck_token", "extensions", "allow_community_extensions", "read_only", "settings")
+OTHERS = (
+    # The path of the file; overrides the host.
+    "database",
+    # Refused: a database of MotherDuck has no file.
+    "motherduck_token",
+    # Extensions to load when the file is opened, for `read_df` and your own queries. Loads need none.
+    "extensions",
+    # `true` allows extensions from others than DuckDB's project. By default `false` if `extensions` names some.
+    "allow_community_extensions",
+    # `true` is refused: a load writes, and `read_df` creates missing tables.
+    "read_only",
+    # Other settings of DuckDB by name, such as `{"checkpoint_threshold": "64MB"}`. They override the fields above.
+    "settings",
+)
 """Further names in the extra."""
 
 

@@ -115,21 +115,7 @@ def event_from_log(
     known = {**row, "subscription_id": subscription_id}
     body = json.dumps({key: known[key] for key in _DELIVERED if key in known}, separators=(",", ":")).encode()
     message = parse_message(body)
-    if message.is_ping:
-        return None
-    return NewEvent(
-        subscription_id=subscription_id,
-        event_id=message.event_id,
-        body=body,
-        received_at=received_at,
-        conn_id=conn_id,
-        workspace_id=message.workspace_id,
-        entity=message.entity,
-        action=message.action,
-        entity_id=message.entity_id,
-        created_at=message.created_at,
-        anomaly="; ".join((REPLAYED, *message.anomalies)),
-    )
+    return None if message.is_ping else message.to_event(body, received_at, conn_id, REPLAYED)
 
 
 def _append(store: EventStore, rows: Iterable[dict[str, Any]], read: ReadRow, state: ReplayProgress) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
@@ -136,15 +137,7 @@ def style(axis: Axes, unit: str, highest: float, lines: int = 5) -> None:
     axis.set_ylabel(unit, color=MUTED)
     axis.set_ylim(0, highest * 1.17 or 1)
     axis.locator_params(axis="y", nbins=lines)
-    axis.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value == int(value) else f"{value:,.1f}")
-    axis.grid(axis="y", color=LINE, linewidth=0.8)
-    axis.set_axisbelow(True)
-    axis.set_facecolor(PAPER)
-    axis.tick_params(length=0, labelcolor=MUTED)
-    axis.tick_params(axis="x", labelcolor=INK)
-    for side in ("top", "left", "right"):
-        axis.spines[side].set_visible(False)
-    axis.spines["bottom"].set_color(MUTED)
+    _style(axis, axis.yaxis, axis.xaxis, "bottom")
 
 
 def style_bars(axis: Axes, names: list[str]) -> None:
@@ -152,15 +145,24 @@ def style_bars(axis: Axes, names: list[str]) -> None:
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.4, -0.6)
     axis.locator_params(axis="x", nbins=6)
-    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value == int(value) else f"{value:,.1f}")
-    axis.grid(axis="x", color=LINE, linewidth=0.8)
+    _style(axis, axis.xaxis, axis.yaxis, "left")
+
+
+def _style(axis: Axes, values: Axis, names: Axis, base: str) -> None:
+    """Style what bars of both directions have in common.
+
+    :param values: where the values are; ``names`` where the names are.
+    :param base: the side where bars begin, the only one that is drawn.
+    """
+    values.set_major_formatter(lambda value, _: f"{value:,.0f}" if value == int(value) else f"{value:,.1f}")
+    values.grid(color=LINE, linewidth=0.8)
     axis.set_axisbelow(True)
     axis.set_facecolor(PAPER)
-    axis.tick_params(length=0, labelcolor=MUTED)
-    axis.tick_params(axis="y", labelcolor=INK)
-    for side in ("top", "bottom", "right"):
-        axis.spines[side].set_visible(False)
-    axis.spines["left"].set_color(MUTED)
+    values.set_tick_params(length=0, labelcolor=MUTED)
+    names.set_tick_params(length=0, labelcolor=INK)
+    for side in ("top", "left", "bottom", "right"):
+        axis.spines[side].set_visible(side == base)
+    axis.spines[base].set_color(MUTED)
 
 
 def label_weeks(axis: Axes, weeks: list[date], every: int = 1) -> None:

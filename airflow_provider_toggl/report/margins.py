@@ -5,16 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-from decimal import Decimal
+from datetime import timedelta
 from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.load.merging.rule import is_live
-from airflow_provider_toggl.core.rates.amounts import Money, price
-from airflow_provider_toggl.core.rates.levels import FIELDS, Subject
-from airflow_provider_toggl.core.rates.periods import RateBook, RatePeriod
 from airflow_provider_toggl.report.drawing import COLOURS, MUTED, new_figure, shorten, style_bars
 from airflow_provider_toggl.report.picture import Picture, read_rows, why_empty
 from airflow_provider_toggl.report.weeks import OTHERS, WeeklyReport
@@ -28,17 +24,27 @@ if TYPE_CHECKING:
 TITLE = "Margin by client"
 UNKNOWN = "unknown currency"
 
-_RATES = f"""
-select "id", "type", "level", "user_id", "project_id", "task_id", "amount", "currency", "start", "end", "created_at"
-from "rates" where "workspace_id" = ? and {is_live()}
-"""
-# Without the views of amounts, which not every engine has.
-_ENTRIES = """
-select f."client_id", e."user_id", e."project_id", e."task_id", e."billable", e."start", e."duration"
-from "time_entry_facts" as f join "live_time_entries" as e on e."id" = f."time_entry_id"
-where f."workspace_id" = ? and f."local_date" >= '{begin}' and f."local_date" < '{end}' and e."duration" is not null
+_HAS_RATES = f'select count(*) from "rates" where "workspace_id" = ? and {is_live()}'
+_HOURS = """
+select f."client_id", e."billable", e."duration", a."rate", a."currency", a."labor_cost", a."cost_currency"
+from "time_entry_amounts" as a
+    join "time_entry_facts" as f on f."time_entry_id" = a."time_entry_id"
+    join "live_time_entries" as e on e."id" = a."time_entry_id"
+where a."workspace_id" = ? and f."local_date" >= '{begin}' and f."local_date" < '{end}' and e."duration" is not null
 """
 _AMOUNT, _COST = COLOURS[0], COLOURS[1]
+
+
+@dataclass(frozen=True)
+class Money:
+    """An amount of one currency.
+
+    :param amount: units of the currency, exact.
+    :param currency: ISO 4217 code; None where it is not known, which is a currency of its own here.
+    """
+
+    amount: Fraction
+    currency: str | None
 
 
 @dataclass(frozen=True)
@@ -137,52 +143,24 @@ def add_up(entries: Iterable[Worth]) -> Margins:
 
 def read_margins(warehouse: Warehouse, workspace_id: int, report: WeeklyReport) -> Margins | None:
     """Read entries and rates and add up; None if no rate is stored."""
-    rates = read_rows(warehouse, _RATES, [workspace_id])
-    if not rates:
+    if read_rows(warehouse, _HAS_RATES, [workspace_id]) == [(0,)]:
         return None
-    book, currencies = RateBook(_as_period(workspace_id, *row) for row in rates), {int(row[0]): row[7] for row in rates}
     end = report.weeks[-1] + timedelta(days=7)
-    entries = read_rows(warehouse, _ENTRIES.format(begin=report.weeks[0], end=end), [workspace_id])
 
-    def value(client_id: Any, *ids: Any) -> Worth:
-        *subject, billable, start, duration = ids
-        seconds = int(duration)
-        of, at = Subject(workspace_id, *map(_as_id, subject)), _as_instant(start)
-        rate = book.find("billable_rates", of, at) if billable and at else None
-        cost = book.find("labor_costs", of, at) if at else None
-        amount = price(seconds, rate.amount, currencies[rate.id]) if rate else None
+    def value(client_id: Any, billable: Any, seconds: Any, *prices: Any) -> Worth:
+        rate, currency, labor_cost, cost_currency = prices
+        amount = _price(seconds, rate, currency)
+        client = report.names.get(None if client_id is None else int(client_id), OTHERS)
         return Worth(
-            report.names.get(_as_id(client_id), OTHERS),
-            seconds,
-            amount,
-            price(seconds, cost.amount, currencies[cost.id]) if cost else None,
-            bool(billable) and amount is None,
+            client, int(seconds), amount, _price(seconds, labor_cost, cost_currency), bool(billable) and not amount
         )
 
-    return add_up(value(*row) for row in entries)
+    hours = read_rows(warehouse, _HOURS.format(begin=report.weeks[0], end=end), [workspace_id])
+    return add_up(value(*row) for row in hours)
 
 
-def _as_period(workspace_id: int, *row: Any) -> RatePeriod:
-    id_, kind, level, user_id, project_id, task_id, amount, _, start, end, created_at = row
-    ids = {"user_id": _as_id(user_id), "project_id": _as_id(project_id), "task_id": _as_id(task_id)}
-    return RatePeriod(
-        int(id_),
-        kind,
-        level,
-        Subject(workspace_id, **{name: ids[name] for name in FIELDS.get(level, ())}),
-        None if amount is None else Decimal(str(amount)),
-        _as_instant(start),
-        _as_instant(end),
-        _as_instant(created_at),
-    )
-
-
-def _as_id(value: Any) -> int | None:
-    return None if value is None else int(value)
-
-
-def _as_instant(value: datetime | None) -> datetime | None:
-    return value.replace(tzinfo=timezone.utc) if value is not None and value.tzinfo is None else value
+def _price(seconds: Any, rate: Any, currency: str | None) -> Money | None:
+    return None if rate is None else Money(Fraction(str(rate)) * int(seconds) / 3600, currency)
 
 
 def picture_margins(warehouse: Warehouse, workspace_id: int, report: WeeklyReport) -> Picture:

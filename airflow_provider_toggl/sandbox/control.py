@@ -140,7 +140,7 @@ class Control:
         self._sandbox = sandbox
 
     def read_health(self, request: Request, body: Any) -> Any:
-        """Return that the sandbox is up, with its ids and the owner's token."""
+        """Return the IDs, the owner's ``token`` and the number of live ``time_entries``."""
         world = self._sandbox.world
         live = sum(1 for entry in world.time_entries.values() if entry.deleted_at is None)
         return {
@@ -152,11 +152,18 @@ class Control:
         }
 
     def read_truth(self, request: Request, body: Any) -> Any:
-        """Return all records of a stream as they are now, deleted ones included."""
+        """Return all records of a stream as they are now, deleted ones with ``deleted_at``.
+
+        ``time_entries``, ``projects``, ``clients``, ``tags``, ``tasks``, ``users``, ``project_users`` and ``groups``
+        have fields of their own, other streams the columns of their tables.
+        """
         return truth(self._sandbox.world, request.path_params["stream"])
 
     def mutate(self, request: Request, body: Any) -> Any:
-        """Make random changes, and return them."""
+        """Make random changes: ``{"seed": 1, "n": 50, "kinds": ["late_edit"]}``.
+
+        Without ``kinds``, they are ordinary ones. Each is returned with ``kind``, ``stream``, ``ids`` and ``changed``.
+        """
         seed, n, kinds = body.get("seed", 0), body.get("n", 1), body.get("kinds")
         _only(body, {"seed", "n", "kinds"})
         if not _is_integer(seed) or not _is_integer(n) or not 0 <= n <= MOST_MUTATIONS:
@@ -167,12 +174,12 @@ class Control:
             return mutate(self._sandbox.world, seed=seed, n=n, kinds=kinds)
 
     def read_clock(self, request: Request, body: Any) -> Any:
-        """Return the sandbox's time."""
+        """Return ``now`` and ``offset_seconds``."""
         world = self._sandbox.world
         return {"now": world.now().isoformat().replace("+00:00", "Z"), "offset_seconds": world.offset}
 
     def move_clock(self, request: Request, body: Any) -> Any:
-        """Advance the clock."""
+        """Advance the clock, with quota windows, buckets and times of changes: ``{"advance_seconds": 3600}``."""
         _only(body, {"advance_seconds"})
         seconds = body.get("advance_seconds")
         if not _is_number(seconds) or not math.isfinite(seconds):
@@ -183,11 +190,14 @@ class Control:
         return self.read_clock(request, body)
 
     def read_requests(self, request: Request, body: Any) -> Any:
-        """Return the counts of requests, and the last ones."""
+        """Return ``total``, ``by_endpoint``, ``by_lane`` and ``by_status``, and the last 10,000 requests in ``calls``.
+
+        A call has ``at``, ``method``, ``path``, ``query``, ``body``, ``lane``, ``status`` and a digest of the token.
+        """
         return self._sandbox.log.as_dict()
 
     def reset_requests(self, request: Request, body: Any) -> Any:
-        """Empty the log of requests; quota windows stay."""
+        """Start counting requests again; quota windows stay."""
         self._sandbox.log.reset()
         return {"total": 0}
 
@@ -214,7 +224,7 @@ class Control:
         return self._sandbox.world.settings.as_dict()
 
     def change_workspace(self, request: Request, body: Any) -> Any:
-        """Change the rounding of the workspace, as Toggl's settings page does."""
+        """Change the default rounding of reports: ``{"rounding": 1, "rounding_minutes": 15}``."""
         _only(body, {"rounding", "rounding_minutes"})
         workspace = self._sandbox.world.workspace
         rounding, minutes = body.get("rounding", workspace.rounding), body.get("rounding_minutes")
@@ -226,7 +236,7 @@ class Control:
         return {"rounding": workspace.rounding, "rounding_minutes": workspace.rounding_minutes}
 
     def change_user(self, request: Request, body: Any) -> Any:
-        """Change the rights or the time zone of a user."""
+        """Change the rights or zone of a person (``owner``: the token's): ``is_admin``, ``inactive``, ``timezone``."""
         _only(body, {"is_admin", "inactive", "timezone"})
         world, name = self._sandbox.world, request.path_params["user_id"]
         user = world.owner if name == "owner" else world.users.get(int(name) if name.isdecimal() else 0)
@@ -242,25 +252,31 @@ class Control:
         return next(row for row in truth(world, "users") if row["id"] == user.id)
 
     def reset_quota(self, request: Request, body: Any) -> Any:
-        """Reset all quotas and rate limits."""
+        """Empty all quota windows and buckets."""
         self._sandbox.rate_limits.reset()
         return {"reset": True}
 
     # webhooks
 
     def read_deliveries(self, request: Request, body: Any) -> Any:
-        """Return counts of outcomes, pending deliveries, and the last attempts."""
+        """Return counts in ``outcomes`` (``event_failed``, …), ``pending``, and the last 1,000 ``attempts``."""
         return self._sandbox.dispatcher.status()
 
     def read_events(self, request: Request, body: Any) -> Any:
-        """Return the kept events, oldest first. ``after`` in the query is how many of all created ones to skip."""
+        """Return the last 200,000 events, oldest first; ``?after=`` skips so many of all created ones.
+
+        An event has ``acknowledged``, ``given_up``, ``dropped`` and ``attempts``.
+        """
         after = request.query_params.get("after", "0")
         if not (after.isascii() and after.isdigit() and len(after) <= 18):
             raise ControlError("after must be an integer.")
         return [_event(event) for event in self._sandbox.registry.events_after(int(after))]
 
     def inject_delivery_fault(self, request: Request, body: Any) -> Any:
-        """Inject a fault into the deliveries of later changes, or flood the callback with past events."""
+        """Inject a fault into the deliveries of later changes.
+
+        The kind ``flood`` sends all kept events again at once, ``copies`` (1) times; it needs no ``times``.
+        """
         if body.get("kind") == "flood":
             _only(body, {"kind", "copies"})
             copies = body.get("copies", 1)
@@ -278,7 +294,7 @@ class Control:
         return self._sandbox.dispatcher.faults.as_list()
 
     def redeliver(self, request: Request, body: Any) -> Any:
-        """Send events again: those with the given ids, or all that are kept."""
+        """Send events again, also dropped ones: ``{"event_ids": [1, 2]}``, or all that are kept."""
         _only(body, {"event_ids"})
         ids = body.get("event_ids", "all")
         events = self._sandbox.registry.events_after(0)
@@ -290,7 +306,7 @@ class Control:
         return {"sent": self._send_again([event for event in events if event.id in wanted])}
 
     def flush(self, request: Request, body: Any) -> Any:
-        """Wait until nothing is pending, at most ``timeout`` seconds."""
+        """Wait until nothing is pending, at most ``{"timeout": 30}`` seconds; return ``pending``."""
         _only(body, {"timeout"})
         timeout = body.get("timeout", 30.0)
         if not _is_number(timeout) or not 0 <= timeout <= LONGEST_FLUSH:

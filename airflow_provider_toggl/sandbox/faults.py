@@ -15,26 +15,31 @@ class FaultError(ValueError):
     """A malformed request to inject a fault."""
 
 
-#: The options of each fault of API responses with their defaults; ``...`` marks a required option.
+#: The options of each fault of API responses with their defaults; ``...`` marks a required option. The comment above a
+#: kind is its row in the reference; likewise below.
 API_KINDS: dict[str, dict[str, Any]] = {
-    # Answer with this status. before_quota: the request does not count; takes_effect: the endpoint runs first.
+    # Answer with this status, by default with an HTML page. `before_quota`: it costs no request, unlike all other
+    # faults. `takes_effect`: the endpoint runs first, so a write fails but has happened.
     "status": {"status": ..., "body": None, "headers": {}, "before_quota": False, "takes_effect": False},
-    # Answer so many (real) seconds late.
+    # Carry out the request, and answer so many real seconds later.
     "slow": {"seconds": ...},
     # Send this part of the body, then close the connection.
     "cut": {"fraction": 0.5},
-    # Close the connection without an answer. takes_effect: the endpoint runs first, or late_seconds (real ones) after
-    # the connection was closed.
+    # Close the connection without an answer. Without `takes_effect` the request is never carried out, with
+    # `late_seconds` so many real seconds later.
     "hang_up": {"takes_effect": True, "late_seconds": 0},
-    # Leave out the last rows. keep_next: the X-Next headers still count them, so a client loses these rows.
+    # Leave out the last rows of a page. The `X-Next-*` headers of a detailed report show where it really ended; with
+    # `keep_next`, and in other lists, a client loses these rows.
     "short_page": {"drop_rows": 1, "keep_next": False},
-    # Reports show time entries as they were so many seconds ago.
+    # Reports and sums show time entries as they were so many seconds ago.
     "reports_lag": {"seconds": ...},
-    # Reports leave out time entries: of these ids (None: of all) this share, drawn by seed.
+    # Reports leave out a share of these time entries (`null`: of all), drawn by `seed`. Rows, row numbers, headers and
+    # sums agree. `match` can select search, totals or summary.
     "hide_entries": {"ids": None, "share": 1.0},
     # A 200 whose body is not JSON.
     "not_json": {"body": "<html><body>Bad gateway</body></html>", "content_type": "application/json; charset=utf-8"},
-    # Remove a field from every row, or from row number `row` (from 0). Dots go into nested objects.
+    # Remove a field from every row, or from row number `row` (from 0). Dots go into nested objects, as in
+    # `time_entries.seconds`.
     "drop_field": {"field": ..., "row": None},
     # Set or add a field, likewise.
     "set_field": {"field": ..., "value": ..., "row": None},
@@ -42,17 +47,17 @@ API_KINDS: dict[str, dict[str, Any]] = {
 
 #: The options of each fault of webhook deliveries.
 DELIVERY_KINDS: dict[str, dict[str, Any]] = {
-    # Sends the same bytes again, so many times, each so many seconds later.
+    # Send the same bytes again, so many times, each so many seconds later.
     "duplicate": {"copies": 1, "seconds": 0.0},
-    # Sends the same event again with a new timestamp, and so with another signature.
+    # Send the same event again, likewise, with another `timestamp` and so with another signature.
     "resend": {"copies": 1, "seconds": 0.0},
-    # Sends it so many seconds late.
+    # Send it so many seconds late; later events overtake it.
     "delay": {"seconds": 0.5},
-    # Sends it late by a random time of up to so many seconds, so that later events overtake it.
+    # Send it late by a random time of up to so many seconds.
     "reorder": {"seconds": 0.5},
-    # Never sends it.
+    # Never send it; the log of events does not have it.
     "drop": {},
-    # Signs the first attempt with another secret, and later ones correctly.
+    # Sign the first attempt with another secret, and later ones correctly.
     "wrong_signature": {},
 }
 #: Most copies of one event.

@@ -357,7 +357,7 @@ class Mutator:
         return {"ids": [clients.delete_client(self.write(method="DELETE", path=f"clients/{client.id}"), client.id)]}
 
     def delete_tag(self) -> Mutation:
-        """Delete a tag and remove it from its time entries."""
+        """Delete a tag and remove it from its time entries, whose ``at`` stays."""
         tag = self.any_of(self.world.tags.values())
         tags.delete_tag(self.write(method="DELETE", path=f"tags/{tag.id}"), tag.id)
         return {"ids": [tag.id]}
@@ -530,7 +530,7 @@ class Mutator:
         return {"ids": [find_id(self.world.mark_deleted(record, self.world.owner))]}
 
     def change_rate(self) -> Mutation:
-        """Set, end or delete a rate or a labor cost of a task, a member, a project, a user or the workspace."""
+        """Set a rate or labor cost of any object by any mode, also from a past or future day; or end or delete it."""
         world, rng = self.world, self.rng
         kind = rng.choice(("billable_rates", "billable_rates", "labor_costs"))
         level = rng.choice(rates.LEVELS[kind])

@@ -4,7 +4,6 @@ import argparse
 import os
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import pytest
@@ -28,18 +27,6 @@ def test_airflow_lists_every_command(tmp_path: Path) -> None:
     for command in commands.COMMANDS.values():
         assert command.name in done.stdout
         assert command.summary in done.stdout
-
-
-@pytest.fixture
-def echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command that returns its number as the exit status, and one that cannot be imported."""
-    module = types.ModuleType("echo_command")
-    module.add_arguments = lambda parser: parser.add_argument("--number", type=int, default=0)  # type: ignore[attr-defined]
-    module.run = lambda args: args.number  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "echo_command", module)
-    monkeypatch.setitem(commands.COMMANDS, "echo", commands.Command("echo", "echo_command", "give a number back"))
-    lost = commands.Command("lost", "airflow_provider_toggl.no_such_module", "cannot be imported")
-    monkeypatch.setitem(commands.COMMANDS, "lost", lost)
 
 
 def call(*arguments: str) -> None:

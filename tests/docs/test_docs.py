@@ -16,7 +16,6 @@ import pytest
 from support.repository import ROOT
 
 from airflow_provider_toggl.cli.commands import COMMANDS
-from airflow_provider_toggl.get_provider_info import get_provider_info
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 TEXTS = [*PAGES, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"))]
@@ -56,15 +55,6 @@ def test_what_newcomers_search_for_leads_to_a_page(site: Path) -> None:
     for word, page in titled.items():
         places = [one["location"] for one in found if word in one["title"].lower()]
         assert any(place.startswith(page) for place in places), word
-
-
-def test_every_connection_field_is_documented() -> None:
-    page = (ROOT / "docs" / "connection.md").read_text()
-    info = get_provider_info()
-    for name, field in info["connection-types"][0]["conn-fields"].items():
-        assert f"| {field['label']} | `{name}` |" in page
-    for label in info["connection-types"][0]["ui-field-behaviour"]["relabeling"].values():
-        assert f"| {label} |" in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import re
@@ -24,7 +23,7 @@ from support.deliveries import event_body, sign
 from support.event_stores import new_event
 from support.fixtures import pull_host
 from support.pulls import SandboxHost, build_workspace
-from support.repository import ROOT
+from support.repository import ROOT, load_program
 from support.servers.postgres import running_postgres
 from support.toggl_rows import NOON, at, entries
 from support.tutorials import Shell, bare_environment, steps
@@ -73,12 +72,7 @@ def documents(name: str) -> list[dict[str, Any]]:
 def publisher(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The example that publishes a warehouse for analysts."""
     monkeypatch.setenv("TOGGL_WORKSPACE_ID", "1")
-    spec = importlib.util.spec_from_file_location("publisher", EXAMPLES / "publish_for_analysts.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_program(EXAMPLES / "publish_for_analysts.py")
 
 
 # -- questions -------------------------------------------------------------------------------------------------------

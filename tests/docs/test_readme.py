@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from support.repository import ROOT, load_benchmark
+from support.repository import ROOT, load_benchmark, load_program
 
 from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.sandbox.server import SandboxProcess
-
-
-def load_demo() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("demo", ROOT / "scripts" / "demo.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_number_of_requests_in_the_readme_is_what_the_demo_prints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DEMO_ENTRIES", raising=False)
-    demo, counts = load_demo(), load_benchmark("request_counts")
+    demo, counts = load_program(ROOT / "scripts" / "demo.py"), load_benchmark("request_counts")
     with SandboxProcess(demo.sandbox_arguments()) as toggl:
         toggl.set(quota_enforced=False)
         monkeypatch.setattr(toggl, "reset_requests", lambda: None)

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import Connection
 from support.connections import Connections
-from support.repository import ROOT
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.hooks.duckdb import OTHERS, SETTINGS, parse_duckdb
+from airflow_provider_toggl.hooks.duckdb import parse_duckdb
 from airflow_provider_toggl.hooks.warehouse import open_warehouse
 
 pytestmark = pytest.mark.airflow
@@ -81,11 +80,6 @@ def test_database_in_the_extra_comes_before_the_host() -> None:
     path, _ = parse_duckdb(connection(host=HOST, extra={"database": "/other/w.duckdb"}))
     assert path == Path("/other/w.duckdb")
     assert parse_duckdb(connection(extra={"database": "/other/w.duckdb"}))[0] == path
-
-
-def test_the_documentation_lists_the_fields_of_the_extra() -> None:
-    page = (ROOT / "docs" / "warehouses.md").read_text()
-    assert [name for name in (*SETTINGS, *OTHERS) if f"| `{name}` |" not in page] == []
 
 
 MOTHERDUCK: dict[str, tuple[dict[str, Any], str]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 import sys
 import tarfile
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from support.distributions import build
-from support.repository import PACKAGE, ROOT, package_modules
+from support.repository import PACKAGE, ROOT, load_program, package_modules
 from trove_classifiers import classifiers
 
 STEM = "airflow_provider_toggl-0.1.0"
@@ -119,11 +118,7 @@ def test_the_readme_can_be_shown_by_a_package_index(metadata: Message) -> None:
 
 
 def readme_with(source: str) -> str:
-    spec = importlib.util.spec_from_file_location("published_readme", ROOT / "scripts" / "published_readme.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_program(ROOT / "scripts" / "published_readme.py")
     return str(module.published((ROOT / "README.md").read_text(), source))
 
 

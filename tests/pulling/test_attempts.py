@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
-import runpy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -176,13 +174,9 @@ def test_only_retries_have_the_same_key():
 
 
 @pytest.fixture
-def twice(metadata_database: Path) -> Iterator[Any]:
-    """A DAG that reads streams several times in a run, in the folder that Airflow reads."""
-    path = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], "twice.py")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text((Path(__file__).parents[1] / "integration_dags" / "attempts.py").read_text())
-    yield runpy.run_path(str(path))["twice"]
-    path.unlink()
+def twice(dag_file: Callable[[str, str], dict[str, Any]]) -> Any:
+    """A DAG that reads streams several times in a run."""
+    return dag_file("twice", (Path(__file__).parents[1] / "integration_dags" / "attempts.py").read_text())["twice"]
 
 
 # Airflow warns of itself. On 3.2, a run in this process takes many times as long.

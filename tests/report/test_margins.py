@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from airflow_provider_toggl.core.rates.amounts import Money
-from airflow_provider_toggl.report.margins import UNKNOWN, Margin, Worth, add_up
+from airflow_provider_toggl.report.margins import UNKNOWN, Margin, Money, Worth, add_up
 
 HOUR = 3600
 

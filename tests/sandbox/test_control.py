@@ -3,13 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.repository import ROOT
-from support.sandboxes import ApiCaller, WebhookCaller, build_still_world, events_of
+from support.sandboxes import ApiCaller, WebhookCaller, events_of
 from support.servers.http import Callback
 
-from airflow_provider_toggl.sandbox.control import MOST_CALLS, RequestLog, Sandbox, routes
-from airflow_provider_toggl.sandbox.faults import API_KINDS, DELIVERY_KINDS
-from airflow_provider_toggl.sandbox.mutate import KINDS as MUTATIONS
+from airflow_provider_toggl.sandbox.control import MOST_CALLS, RequestLog
 from airflow_provider_toggl.sandbox.server import ControlRefused
 
 
@@ -63,16 +60,6 @@ def test_faults_are_listed_and_cleared(toggl: ApiCaller, path: str, kind: str) -
     assert toggl.sandbox.control("GET", path) == [injected]
     assert toggl.sandbox.control("DELETE", path) == {"cleared": 1}
     assert toggl.sandbox.control("GET", path) == []
-
-
-def test_the_documents_name_every_path_mutation_fault_and_option() -> None:
-    text = (ROOT / "docs" / "sandbox.md").read_text()
-    world = build_still_world(entries=0)
-    paths = {route.path for route in routes(Sandbox.around(world))}
-    options = {name for kinds in (API_KINDS, DELIVERY_KINDS) for one in kinds.values() for name in one}
-    names = {*MUTATIONS, *API_KINDS, *DELIVERY_KINDS, *options, "flood"}
-    assert [name for name in sorted(names) if f"`{name}`" not in text] == []
-    assert [path for path in paths if path not in text] == []
 
 
 def test_mutations_are_returned_and_visible_in_the_truth(toggl: ApiCaller) -> None:

@@ -1,24 +1,16 @@
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from types import ModuleType
 from xml.etree import ElementTree as ET
 
 import pytest
-from support.repository import ROOT
+from support.repository import ROOT, load_program
 
 
 @pytest.fixture(scope="module")
 def erd() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("erd", ROOT / "scripts" / "erd.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["erd"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_program(ROOT / "scripts" / "erd.py")
 
 
 COLUMNS = {"entries": ["id", "project_id", "note"], "projects": ["id", "parent_id", "name"], "alone": ["key"]}

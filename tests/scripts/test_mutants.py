@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -12,18 +11,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from support.repository import ROOT
+from support.repository import ROOT, load_program
 
 
 @pytest.fixture(scope="module")
 def program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("mutants", ROOT / "scripts" / "mutants.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["mutants"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_program(ROOT / "scripts" / "mutants.py")
 
 
 def changed_lines(program: ModuleType, source: str) -> list[str]:

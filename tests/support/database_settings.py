@@ -12,12 +12,12 @@ from support.webhook_events import entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core.events.activity_log import DeliveryCounts, RefusedDelivery
 from airflow_provider_toggl.core.load.decode.records import RejectedRecord
+from airflow_provider_toggl.core.load.tables.reads import VIEWS
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
 from airflow_provider_toggl.core.load.values import Progress, Sweep
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 
 _BESIDE = ("sync_state", "rejected_records", "complete_lists", "changed_days", "time_entry_versions")
-_VIEWS = ("live_time_entries", "time_entry_facts", "time_entry_changes", "time_entry_history")
 
 
 def exercise_warehouse(place: WarehouseLocation, store: StoreLocation) -> dict[str, list[Any]]:
@@ -50,7 +50,7 @@ def exercise_warehouse(place: WarehouseLocation, store: StoreLocation) -> dict[s
         assert (state.watermark, state.requests_spent, state.ran_at) == (at(5), 6, NOON)
         found = target.query('select "id" from "time_entries" where "observed_at" > ? order by "id"', [at(8)])
         assert set(found["id"].to_pylist()) >= {2, 3}
-        names = (*TABLES, *_BESIDE, *_VIEWS)
+        names = (*TABLES, *_BESIDE, *VIEWS)
         return {name: sorted(rows(target, f'select * from "{name}"'), key=repr) for name in names}
 
 

@@ -24,8 +24,7 @@ from airflow_provider_toggl.core.load.engines.table_store.contract import (
     TableStore,
 )
 from airflow_provider_toggl.core.load.engines.table_store.tables import STATE_TABLES, STORED_TABLES, StoredTable
-from airflow_provider_toggl.core.load.merging.history_sql import create_changes, create_history
-from airflow_provider_toggl.core.load.tables.migrations import create_views
+from airflow_provider_toggl.core.load.engines.table_store.views import build_views
 
 _TYPES = {"word": pa.string(), "key": pa.string()}
 
@@ -87,7 +86,7 @@ class FileStore(TableStore):
         with open_in_memory() as connection:
             for name, table in self._read()[1].items():
                 connection.register(name, table)
-            for view in (*create_views(DUCKDB), create_changes(DUCKDB), create_history(DUCKDB)):
+            for view in build_views(DUCKDB).values():
                 connection.execute(view.replace("create or replace view", "create temporary view"))
             return connection.sql(sql, params=list(parameters)).to_arrow_table()
 

@@ -6,6 +6,8 @@ What a fixture needs is imported when it is used: importing all of it takes two 
 from __future__ import annotations
 
 import shutil
+import sys
+import types
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +34,20 @@ if TYPE_CHECKING:
 def anyio_backend() -> str:
     """The event loop of asynchronous tests, which have the marker ``anyio``."""
     return "asyncio"
+
+
+@pytest.fixture
+def echo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command ``echo`` that returns its number as the exit status, and one, ``lost``, that cannot be imported."""
+    from airflow_provider_toggl.cli.commands import COMMANDS, Command
+
+    module = types.ModuleType("echo_command")
+    module.add_arguments = lambda parser: parser.add_argument("--number", type=int, default=0)  # type: ignore[attr-defined]
+    module.run = lambda args: args.number  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "echo_command", module)
+    monkeypatch.setitem(COMMANDS, "echo", Command("echo", "echo_command", "give a number back"))
+    lost = Command("lost", "airflow_provider_toggl.no_such_module", "cannot be imported")
+    monkeypatch.setitem(COMMANDS, "lost", lost)
 
 
 # sandboxes

@@ -61,22 +61,12 @@ def package_modules() -> tuple[Module, ...]:
 PROGRAMS = ROOT / "benchmarks"
 
 
-def load_benchmark(name: str) -> ModuleType:
-    """Import benchmarks/<name>.py; it can import ``harness``, as from the command line."""
-    if str(PROGRAMS) not in sys.path:
-        sys.path.append(str(PROGRAMS))
-    spec = importlib.util.spec_from_file_location(f"benchmarks.{name.replace('/', '.')}", PROGRAMS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def load_program(path: Path, name: str = "") -> ModuleType:
+    """Import a file that is in no package.
 
-
-def load_example(name: str) -> ModuleType:
-    """Import the example DAG dags/<name>.py, with the variables of the environment as they are now."""
-    spec = importlib.util.spec_from_file_location(f"examples.{name}", ROOT / "dags" / f"{name}.py")
+    :param name: of the module; by default the file's.
+    """
+    spec = importlib.util.spec_from_file_location(name or path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -85,16 +75,22 @@ def load_example(name: str) -> ModuleType:
     return module
 
 
+def load_benchmark(name: str) -> ModuleType:
+    """Import benchmarks/<name>.py; it can import ``harness``, as from the command line."""
+    if str(PROGRAMS) not in sys.path:
+        sys.path.append(str(PROGRAMS))
+    return load_program(PROGRAMS / f"{name}.py", f"benchmarks.{name.replace('/', '.')}")
+
+
+def load_example(name: str) -> ModuleType:
+    """Import the example DAG dags/<name>.py, with the variables of the environment as they are now."""
+    return load_program(ROOT / "dags" / f"{name}.py", f"examples.{name}")
+
+
 @cache
 def reference() -> ModuleType:
     """Import the program that generates the reference pages."""
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["reference"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_program(ROOT / "scripts" / "reference.py")
 
 
 @cache

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from support.file_store import FileStore
 from support.servers import mariadb
-from support.toggl_rows import NOON, at, entries
+from support.toggl_rows import NOON, at, entries, tags
 
 from airflow_provider_toggl.core.clock import Clock
+from airflow_provider_toggl.core.errors import WarehouseError
 from airflow_provider_toggl.core.load.engines.clickhouse.store import ClickhouseStore
 from airflow_provider_toggl.core.load.engines.contract import Engine
 from airflow_provider_toggl.core.load.engines.dbapi.ansi import ANSI, AnsiEngine
@@ -33,7 +35,7 @@ from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB, Duckd
 from airflow_provider_toggl.core.load.engines.postgres.engine import POSTGRES, PostgresEngine
 from airflow_provider_toggl.core.load.engines.table_store.contract import TableStore
 from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine
-from airflow_provider_toggl.core.load.values import Progress
+from airflow_provider_toggl.core.load.values import LoadResult, Progress
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 # Clients are imported in these functions: not every environment of the tests has them.
@@ -137,6 +139,28 @@ def rows(target: Warehouse, sql: str, parameters: Sequence[Any] = ()) -> list[tu
     """Return what a query finds as plain rows."""
     table = target.query(sql, parameters)
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True)) if table.num_columns else []
+
+
+def check_that_a_dying_server_rolls_back(target: Warehouse, kill: Callable[[], None]) -> None:
+    """Let the server die during a transaction; check that only that is lost and that the next load continues.
+
+    :param kill: ends the server as in a crash, and starts it again.
+    """
+
+    def delete_and_kill() -> None:
+        with target.transaction() as session:
+            session.run('delete from "tags"')
+            kill()
+            session.run("select 1")
+
+    progress = Progress("tags", "7", None, "1", 1, at(0))
+    target.load([tags(1)], progress)
+    with pytest.raises(WarehouseError, match="Nothing was lost"):
+        delete_and_kill()
+    state = target.find_state("tags", "7")
+    assert state is not None
+    assert (state.cursor, target.counts()["tags"]) == ("1", 1)
+    assert target.load([tags(1, 2, seconds=1)], progress) == LoadResult(inserted=1, unchanged=1)
 
 
 @contextmanager

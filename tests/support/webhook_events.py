@@ -61,20 +61,7 @@ def webhook_body(
 
 def received_event(raw: bytes, *, received_at: datetime | None = None, conn_id: str = "toggl_default") -> NewEvent:
     """Return the event that a receiver stores for a body."""
-    message = parse_message(raw)
-    return NewEvent(
-        subscription_id=message.subscription_id,
-        event_id=message.event_id,
-        body=raw,
-        received_at=received_at or NOON + timedelta(hours=1),
-        conn_id=conn_id,
-        workspace_id=message.workspace_id,
-        entity=message.entity,
-        action=message.action,
-        entity_id=message.entity_id,
-        created_at=message.created_at,
-        anomaly=message.anomaly,
-    )
+    return parse_message(raw).to_event(raw, received_at or NOON + timedelta(hours=1), conn_id)
 
 
 def _text(moment: datetime) -> str:

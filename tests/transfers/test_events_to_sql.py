@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import json
-import os
-import runpy
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -159,13 +157,9 @@ with DAG("drains", schedule=None) as dag:
 
 
 @pytest.fixture
-def drains(metadata_database: Path) -> Iterator[Any]:
-    """A DAG of one task, in the folder that Airflow reads."""
-    path = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], "drains.py")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(DRAINS)
-    yield runpy.run_path(str(path))["dag"]
-    path.unlink()
+def drains(dag_file: Callable[[str, str], dict[str, Any]]) -> Any:
+    """A DAG of one task."""
+    return dag_file("drains", DRAINS)["dag"]
 
 
 # Airflow warns of itself.

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import runpy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -252,13 +250,9 @@ with DAG("waits", schedule=None) as dag:
 
 
 @pytest.fixture
-def waits(metadata_database: Path) -> Iterator[Any]:
-    """A DAG of one task, in the folder that Airflow reads."""
-    path = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], "waits.py")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(WAITS)
-    yield runpy.run_path(str(path))["dag"]
-    path.unlink()
+def waits(dag_file: Callable[[str, str], dict[str, Any]]) -> Any:
+    """A DAG of one task."""
+    return dag_file("waits", WAITS)["dag"]
 
 
 # Airflow warns of itself.

@@ -1,7 +1,7 @@
 """What the error codes of each engine mean, and what to do about them.
 
-The tables of codes and texts; ``docs/errors.md`` shows them. Engines decide the few cases that have neither. An error
-that is not listed is ``OTHER`` and has no advice. This module imports no driver.
+The tables of codes and texts, which the reference of the errors shows. Engines decide the few cases that have neither.
+An error that is not listed is ``OTHER`` and has no advice. This module imports no driver.
 """
 
 from __future__ import annotations

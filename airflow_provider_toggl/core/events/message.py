@@ -72,6 +72,26 @@ class Message:
         """The anomalies as one text, None where there are none."""
         return "; ".join(self.anomalies) or None
 
+    def to_event(self, body: bytes, received_at: datetime, conn_id: str, *anomalies: str) -> NewEvent:
+        """Return the event to store.
+
+        :param body: the bytes that it was parsed from.
+        :param anomalies: what is unusual beside its own anomalies, and is recorded before them.
+        """
+        return NewEvent(
+            subscription_id=self.subscription_id,
+            event_id=self.event_id,
+            body=body,
+            received_at=received_at,
+            conn_id=conn_id,
+            workspace_id=self.workspace_id,
+            entity=self.entity,
+            action=self.action,
+            entity_id=self.entity_id,
+            created_at=self.created_at,
+            anomaly="; ".join((*anomalies, *self.anomalies)) or None,
+        )
+
 
 def parse_message(body: bytes) -> Message:
     """Parse a body whose signature was verified.

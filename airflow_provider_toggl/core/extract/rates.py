@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_toggl.core.rates.levels import FIELDS, Kind, Level, Subject
+from airflow_provider_toggl.core.rates import FIELDS, Kind, Level, Subject
 
 
 @dataclass(frozen=True)

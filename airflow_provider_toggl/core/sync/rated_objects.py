@@ -14,7 +14,7 @@ from airflow_provider_toggl.core.load.engines.dialect import quote
 from airflow_provider_toggl.core.load.merging.rule import is_live
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
 from airflow_provider_toggl.core.load.warehouse import Warehouse
-from airflow_provider_toggl.core.rates.levels import FIELDS, Kind, Level, Subject
+from airflow_provider_toggl.core.rates import FIELDS, Kind, Level, Subject
 
 
 @dataclass(frozen=True)

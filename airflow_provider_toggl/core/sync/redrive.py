@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_toggl.core.errors import DeliveryRefused, MalformedAnswer
 from airflow_provider_toggl.core.events.message import parse_message
@@ -102,18 +102,6 @@ def _find_event(raw: str, observed_at: datetime) -> NewEvent | None:
     """Return the event whose body the record is; None where the record is a row of a page."""
     body = raw.encode()
     try:
-        message = parse_message(body)
+        return parse_message(body).to_event(body, observed_at, "")
     except DeliveryRefused:
         return None
-    fields: dict[str, Any] = {
-        name: getattr(message, name)
-        for name in ("workspace_id", "entity", "action", "entity_id", "created_at", "anomaly")
-    }
-    return NewEvent(
-        subscription_id=message.subscription_id,
-        event_id=message.event_id,
-        body=body,
-        received_at=observed_at,
-        conn_id="",
-        **fields,
-    )

@@ -153,19 +153,8 @@ def read_delivery(connection: ReceivingConnection, body: bytes, received_at: dat
         if code is None:
             return Ping(mark)
         return Ping(mark, Handshake(message.subscription_id, connection.conn_id, code, received_at))
-    return NewEvent(
-        subscription_id=message.subscription_id,
-        event_id=message.event_id,
-        body=body,
-        received_at=received_at,
-        conn_id=connection.conn_id,
-        workspace_id=message.workspace_id,
-        entity=message.entity,
-        action=message.action,
-        entity_id=message.entity_id,
-        created_at=message.created_at,
-        anomaly="; ".join((*message.anomalies, *_find_anomalies(connection, message, body, received_at))) or None,
-    )
+    anomalies = _find_anomalies(connection, message, body, received_at)
+    return message.to_event(body, received_at, connection.conn_id, *anomalies)
 
 
 def last_ping_key(conn_id: str, subscription_id: int) -> str:

@@ -66,12 +66,12 @@ class WebhookEndpoints:
         return ApiResponse({entity: list(ACTIONS) for entity in ENTITIES})
 
     def limits(self, request: ApiRequest) -> ApiResponse:
-        """Return the limits of the plan."""
+        """Return how many enabled webhooks, and filters of each, the plan allows."""
         webhooks, events = self._registry.limits()
         return ApiResponse({"max_webhooks": webhooks, "max_events_per_webhook": events})
 
     def status(self, request: ApiRequest) -> ApiResponse:
-        """Return that webhooks work."""
+        """Return ``OK``."""
         return ApiResponse({"status": "OK"})
 
     def list(self, request: ApiRequest) -> ApiResponse:
@@ -123,7 +123,7 @@ class WebhookEndpoints:
         return ApiResponse(self._as_json(subscription, with_secret=True))
 
     def set_enabled(self, request: ApiRequest) -> ApiResponse:
-        """Enable a subscription after a PING of its callback, or disable it."""
+        """Enable a subscription after a PING of its callback, or disable it: ``{"enabled": false}``."""
         subscription = self._get(request)
         enabled = request.json_object().get("enabled")
         if not isinstance(enabled, bool):
@@ -166,7 +166,7 @@ class WebhookEndpoints:
         return ApiResponse("OK")
 
     def events(self, request: ApiRequest) -> ApiResponse:
-        """Return a page of the events of the last week with an attempt to deliver them, newest first."""
+        """Return attempts of the last week, newest first; ``?offset=`` skips so many."""
         if not request.settings.webhook_events_log:
             raise ErrorResponse(404, "Not Found")
         subscription = self._get(request)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from airflow_provider_toggl.core.extract.rates import RatedObject
-from airflow_provider_toggl.core.rates.levels import Kind, Level, Subject
+from airflow_provider_toggl.core.rates import Kind, Level, Subject
 
 AT = datetime(2026, 3, 2, tzinfo=timezone.utc)
 # As the definition models.Rate has it.

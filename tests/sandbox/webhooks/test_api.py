@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.repository import ROOT
 from support.sandboxes import ALL, SECRET, ApiCaller, WebhookCaller, events_of
 from support.servers.http import Callback, http_response, open_callback, tiny_server
 
@@ -373,9 +372,3 @@ def test_other_requests_go_on_while_a_callback_is_probed(webhooks: WebhookCaller
         server.reply = reply
         webhooks.subscribe(server.url, event_filters=ALL)
         assert others == [200]
-
-
-def test_the_documents_name_every_endpoint() -> None:
-    text = (ROOT / "docs" / "sandbox.md").read_text().partition("## Webhooks")[2]
-    for path in ("event_filters", "limits", "status", "subscriptions", "ping", "validate"):
-        assert f"/{path}" in text

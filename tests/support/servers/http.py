@@ -67,17 +67,24 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
+def serving(server: socketserver.BaseServer) -> Iterator[None]:
+    """Let a server answer in a thread until the block ends."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join(timeout=10)
+
+
+@contextmanager
 def tiny_server() -> Iterator[TinyServer]:
     """Serve on a free port."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.tiny = TinyServer(server.server_address[1])
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        try:
+        with serving(server):
             yield server.tiny
-        finally:
-            server.shutdown()
-            thread.join(timeout=10)
 
 
 @dataclass

@@ -5,11 +5,12 @@ from __future__ import annotations
 import email.message
 import email.policy
 import socketserver
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
+
+from support.servers.http import serving
 
 
 @dataclass
@@ -31,13 +32,8 @@ def running_mail_server() -> Iterator[MailServer]:
     """Serve in a thread."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.mail = MailServer(server.server_address[1])
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
+        with serving(server):
             yield server.mail
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 class _Server(socketserver.ThreadingTCPServer):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 import requests
+from support.servers.http import serving
 
 S3_KEY = "AKIAEMULATED"
 S3_SECRET = "emulated-secret-9d1c"
@@ -69,15 +69,8 @@ class _Refusal(BaseHTTPRequestHandler):
 @contextmanager
 def refusing_s3() -> Iterator[str]:
     """Serve an S3 that refuses all credentials; yield its URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Refusal)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusal) as server, serving(server):
         yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager

@@ -43,7 +43,8 @@ class PostgresServer:
     ) -> None:
         self._folder = folder
         self.address = address
-        self._settings = {"max_connections": 50, **(settings or {})}
+        # What a killed server has written is in the system's memory: only a crash of the machine would lose it.
+        self._settings = {"max_connections": 50, "fsync": "off", **(settings or {})}
         self.data = folder / "data"
         self._is_root = os.geteuid() == 0
         self._programs = _programs(folder) if self._is_root else _installation()

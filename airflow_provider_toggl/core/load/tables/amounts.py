@@ -1,6 +1,8 @@
 """The views that price time entries by the rates that held when they started.
 
-The rule is that of :class:`~airflow_provider_toggl.core.rates.periods.RateBook`, in SQL.
+The narrowest level decides. Of several rates of one object that hold at once, the one that starts last does: in Toggl,
+a rate stays in effect until a more recent one is set (https://support.toggl.com/en/articles/6338050). Among equal
+starts, it is the one that was set last. An entry over midnight keeps the rate of its first day (ibid.).
 """
 
 # ruff: noqa: S608 - the only names put into these statements are constants of this package
@@ -9,7 +11,7 @@ from __future__ import annotations
 from airflow_provider_toggl.core.databases.statements import load_statements
 from airflow_provider_toggl.core.load.engines.dialect import Dialect, quote
 from airflow_provider_toggl.core.load.merging.rule import is_live
-from airflow_provider_toggl.core.rates.levels import FIELDS, PRECEDENCE, Kind, Level
+from airflow_provider_toggl.core.rates import FIELDS, PRECEDENCE, Kind, Level
 
 _KEPT = ("type", "level", "amount", "currency", "start", "created_at")
 
@@ -33,7 +35,7 @@ def _candidates(kind: Kind, level: Level, place: int, dialect: Dialect) -> str:
 
     A query for each level, so that an engine can join by equal ids.
     """
-    kept = ", ".join(f"rate.{quote(name)}" for name in _KEPT)
+    kept = ", ".join(f"rate.{quote(name)} as {quote(name)}" for name in _KEPT)
     common = " and ".join(f"rate.{quote(name)} = entry.{quote(name)}" for name in ("workspace_id", *FIELDS[level]))
     # Only what is billable has a price; everything has a cost.
     is_billable = 'entry."billable"' if dialect.has_booleans else 'entry."billable" = 1'

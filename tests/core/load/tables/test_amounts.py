@@ -3,7 +3,7 @@ from __future__ import annotations
 from airflow_provider_toggl.core.load.engines.dbapi.ansi import ANSI
 from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB
 from airflow_provider_toggl.core.load.tables.amounts import create_amounts
-from airflow_provider_toggl.core.rates.levels import PRECEDENCE
+from airflow_provider_toggl.core.rates import PRECEDENCE
 
 
 def test_each_level_of_each_kind_has_a_query_that_joins_by_equal_ids() -> None:

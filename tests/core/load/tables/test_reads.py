@@ -3,9 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB
-from airflow_provider_toggl.core.load.merging import history_sql
-from airflow_provider_toggl.core.load.tables.amounts import create_amounts
-from airflow_provider_toggl.core.load.tables.migrations import create_views
+from airflow_provider_toggl.core.load.engines.table_store.views import build_views
 from airflow_provider_toggl.core.load.tables.reads import VIEWS, find_tables_read
 
 FACTS = ["clients", "projects", "tags", "tasks", "time_entries", "users"]
@@ -43,11 +41,5 @@ def test_other_words_and_tables_of_other_schemas_are_none(sql: str) -> None:
 
 
 def test_each_view_reads_the_tables_that_are_listed() -> None:
-    statements = [
-        *create_views(DUCKDB),
-        *create_amounts(DUCKDB),
-        history_sql.create_changes(DUCKDB),
-        history_sql.create_history(DUCKDB),
-    ]
-    found = {name: find_tables_read(sql, "toggl") for name, sql in zip(VIEWS, statements, strict=True)}
+    found = {name: find_tables_read(sql, "toggl") for name, sql in build_views(DUCKDB).items()}
     assert found == {name: list(tables) for name, tables in VIEWS.items()}

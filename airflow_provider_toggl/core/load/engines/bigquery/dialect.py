@@ -7,10 +7,7 @@ from collections.abc import Callable
 
 from airflow_provider_toggl.core.load.engines.dialect import ZONE_JOIN, Dialect, FactColumns
 from airflow_provider_toggl.core.load.engines.table_store.tables import STORED_TABLES
-from airflow_provider_toggl.core.load.merging import history_sql
-from airflow_provider_toggl.core.load.tables.migrations import create_views
-
-VIEWS = ("live_time_entries", "time_entry_facts", "time_entry_changes", "time_entry_history")
+from airflow_provider_toggl.core.load.engines.table_store.views import build_views
 
 # Not a subquery in the row: BigQuery refuses most correlated subqueries that read another table.
 _TAG_NAMES = """left join (
@@ -85,10 +82,6 @@ def create_all_views(dataset: str) -> list[str]:
 
     :param dataset: project and dataset, with a point between them: a view must name its tables with both.
     """
-    names = {*STORED_TABLES, *VIEWS}
-    statements = [
-        *create_views(BIGQUERY),
-        history_sql.create_changes(BIGQUERY),
-        history_sql.create_history(BIGQUERY),
-    ]
-    return [translate(sql, lambda name: f"{dataset}.{name}" if name in names else name) for sql in statements]
+    views = build_views(BIGQUERY)
+    names = {*STORED_TABLES, *views}
+    return [translate(sql, lambda name: f"{dataset}.{name}" if name in names else name) for sql in views.values()]

@@ -62,6 +62,7 @@ _READING = {
     "select_sequential_consistency": 1,
 }
 _QUERYING = {
+    # Results of queries come as Parquet: in Arrow, a DateTime is a plain number.
     "output_format_parquet_string_as_string": 1,
     "output_format_parquet_datetime_as_uint32": 0,
 }

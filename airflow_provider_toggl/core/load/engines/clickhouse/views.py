@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from airflow_provider_toggl.core.load.engines.clickhouse.tables import COMMITS, COMPACTIONS, TYPES, stored
 from airflow_provider_toggl.core.load.engines.dialect import Dialect, FactColumns, quote
 from airflow_provider_toggl.core.load.engines.table_store.tables import STORED_TABLES, StoredTable
-from airflow_provider_toggl.core.load.merging.history_sql import create_changes, create_history
-from airflow_provider_toggl.core.load.tables.migrations import create_views
+from airflow_provider_toggl.core.load.engines.table_store.views import build_views
 from airflow_provider_toggl.core.load.tables.schemas import VERSIONS
 
 OVERLAP_SECONDS = 30
@@ -54,7 +53,7 @@ def create_all_views() -> Iterator[str]:
     """Yield the statements that create the views, or replace them."""
     for table in STORED_TABLES.values():
         yield f"create or replace view {quote(table.name)} as {current_rows(table, _public_columns(table))}"
-    for statement in (*create_views(DIALECT), create_changes(DIALECT), create_history(DIALECT)):
+    for statement in build_views(DIALECT).values():
         # In a join, ClickHouse would name a column such as entry."user_id" "entry.user_id" if another table has it too.
         yield re.sub(r'^( +\w+\.("\w+"))(,?)$', r"\1 as \2\3", statement, flags=re.MULTILINE)
 
@@ -96,7 +95,8 @@ def select_changes(table: StoredTable, condition: str) -> str:
 
 def _public_columns(table: StoredTable) -> str:
     names = [quote(column.name) for column in table.columns]
-    if table.name == VERSIONS.name:
-        # The history asks for the version before the first one, which must be null and not 0.
+    if table.name in (VERSIONS.name, "rates"):
+        # The history asks for the version before the first one, and amounts for the rate of an entry without one: null
+        # and not 0.
         names[0] = f"toNullable({names[0]}) as {names[0]}"
     return ", ".join(names)

@@ -6,8 +6,7 @@ import re
 
 from airflow_provider_toggl.core.load.engines.dialect import ZONE_JOIN, Dialect, FactColumns, quote
 from airflow_provider_toggl.core.load.engines.table_store.tables import STORED_TABLES, StoredTable
-from airflow_provider_toggl.core.load.merging.history_sql import create_changes, create_history
-from airflow_provider_toggl.core.load.tables.migrations import create_views
+from airflow_provider_toggl.core.load.engines.table_store.views import build_views
 
 TEXT_LIMIT = 4_194_304
 """A VARCHAR has 16 MB, and a character up to 4 bytes."""
@@ -95,5 +94,5 @@ def add_columns(existing: frozenset[tuple[str, str]]) -> list[str]:
 
 def create_all_views() -> list[str]:
     """Return the statements that create the views, or replace them and keep what was granted on them."""
-    views = (*create_views(SNOWFLAKE), create_changes(SNOWFLAKE), create_history(SNOWFLAKE))
-    return [_VIEW.sub(r"create or replace view \1 copy grants as", upper_names(view)) for view in views]
+    views = map(upper_names, build_views(SNOWFLAKE).values())
+    return [_VIEW.sub(r"create or replace view \1 copy grants as", view) for view in views]

@@ -26,7 +26,7 @@ from airflow_provider_toggl.core.load.engines.table_store.contract import (
 from airflow_provider_toggl.core.load.engines.table_store.tables import STATE_TABLES, StoredTable
 
 MOST_LISTED_KEYS = 5_000
-"""Keys that are part of a statement; more of them travel in a file. Snowflake takes 16,384."""
+"""Keys that are part of a statement, by which Snowflake skips partitions; more travel in a file. It takes 16,384."""
 
 SESSION_PARAMETERS: dict[str, Any] = {
     # Instants get the offset of the session's zone when they are made of a number.

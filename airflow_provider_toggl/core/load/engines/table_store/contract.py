@@ -106,9 +106,8 @@ class TableStore(ABC):
         """Create what is missing: schema, tables, columns and views. Several processes may do so at once.
 
         Called for a new schema, and after an upgrade for tables that an earlier version of this package created. The
-        tables are ``tables.STORED_TABLES``. The views are those of ``migrations.create_views``,
-        ``history_sql.create_changes`` and ``history_sql.create_history``; a store without views lets :meth:`query`
-        create them in DuckDB.
+        tables are ``tables.STORED_TABLES``. The views are those of ``views.build_views``; a store without views lets
+        :meth:`query` create them in DuckDB.
         """
 
     @abstractmethod

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_toggl.core.load.engines.bigquery.dialect import VIEWS, create_all_views, quote, translate
+from airflow_provider_toggl.core.load.engines.bigquery.dialect import create_all_views, quote, translate
 from airflow_provider_toggl.core.load.engines.table_store.tables import STORED_TABLES
+from airflow_provider_toggl.core.load.tables.reads import VIEWS
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pyarrow as pa
 
 from airflow_provider_toggl.core.load.engines.bigquery import statements
-from airflow_provider_toggl.core.load.engines.bigquery.dialect import VIEWS
 from airflow_provider_toggl.core.load.engines.table_store.contract import TableChange
 from airflow_provider_toggl.core.load.engines.table_store.tables import ROW_TABLES, STATE_TABLES, STORED_TABLES
+from airflow_provider_toggl.core.load.tables.reads import VIEWS
 
 DATASET = "my-project.toggl"
 TAGS, COUNTER, STATE = ROW_TABLES["tags"], STATE_TABLES["change_counter"], STATE_TABLES["sync_state"]

@@ -5,13 +5,12 @@ import signal
 import pytest
 from support.servers import mariadb as mariadb_support
 from support.servers.mariadb import PASSWORD, MariadbServer
-from support.toggl_rows import at, entries, tags
-from support.warehouses import WarehouseLocation
+from support.toggl_rows import entries, tags
+from support.warehouses import WarehouseLocation, check_that_a_dying_server_rolls_back
 
 from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError, WarehouseLocked, WarehouseReadOnly
 from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApi
 from airflow_provider_toggl.core.load.engines.dbapi.mysql import MysqlEngine
-from airflow_provider_toggl.core.load.values import LoadResult, Progress
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 pytestmark = pytest.mark.xdist_group("mariadb")
@@ -62,24 +61,9 @@ def test_why_the_server_lets_nobody_in_is_reported_without_the_password(
     assert PASSWORD not in f"{caught.value}{caught.value.__cause__}"
 
 
-def delete_while_the_server_dies(target: Warehouse, server: MariadbServer) -> None:
-    with target.transaction() as session:
-        session.run('delete from "tags"')
-        server.restart(signal.SIGKILL)
-        session.run("select 1")
-
-
 def test_a_server_that_dies_rolls_back_one_load_and_the_next_one_continues(server: MariadbServer) -> None:
-    target = WarehouseLocation("mysql", str(server.port), "dying").open()
-    with target:
-        progress = Progress("tags", "7", None, "1", 1, at(0))
-        target.load([tags(1)], progress)
-        with pytest.raises(WarehouseError, match="Nothing was lost"):
-            delete_while_the_server_dies(target, server)
-        state = target.find_state("tags", "7")
-        assert state is not None
-        assert (state.cursor, target.counts()["tags"]) == ("1", 1)
-        assert target.load([tags(1, 2, seconds=1)], progress) == LoadResult(inserted=1, unchanged=1)
+    with WarehouseLocation("mysql", str(server.port), "dying").open() as target:
+        check_that_a_dying_server_rolls_back(target, lambda: server.restart(signal.SIGKILL))
 
 
 @pytest.mark.parametrize(

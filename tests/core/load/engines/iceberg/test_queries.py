@@ -12,8 +12,11 @@ from support.toggl_rows import NOON, WORKSPACE, decode, entries, tags
 from support.warehouses import WarehouseLocation
 
 from airflow_provider_toggl.core.extract.windows import DAY
+from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB
 from airflow_provider_toggl.core.load.engines.iceberg import queries
 from airflow_provider_toggl.core.load.engines.table_store.tables import STORED_TABLES
+from airflow_provider_toggl.core.load.engines.table_store.views import build_views
+from airflow_provider_toggl.core.load.tables.reads import VIEWS
 from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.operate.health.collect import read_streams
@@ -22,8 +25,6 @@ from airflow_provider_toggl.core.reconcile.compare import as_ids, to_micros
 from airflow_provider_toggl.core.reconcile.entry_queries import EntryQueries
 from airflow_provider_toggl.core.sync.redrive import redrive_rejected
 from airflow_provider_toggl.report.weeks import build_report
-
-VIEWS = ("live_time_entries", "time_entry_facts", "time_entry_changes", "time_entry_history")
 
 # One process makes the rows for all of them.
 pytestmark = pytest.mark.xdist_group("iceberg-queries")
@@ -48,7 +49,7 @@ def test_only_tables_that_are_named_are_read() -> None:
 
 
 def test_a_view_reads_its_tables(tmp_path: Path) -> None:
-    wanted = queries._find_named('select * from "time_entry_facts"', queries.build_views())
+    wanted = queries._find_named('select * from "time_entry_facts"', build_views(DUCKDB))
     assert {"time_entries", "users", "projects", "clients", "tasks", "tags", "settings"} <= wanted
     assert "time_entry_versions" not in wanted
 
@@ -73,7 +74,8 @@ def warehouses(tmp_path_factory: pytest.TempPathFactory) -> Any:
             for minute in (0, 59)
         ):
             target.load([entries(number, start=moment.isoformat(), stop=moment.isoformat(), tag_ids=[1, 2])])
-        target.load([entries(3, seconds=50, description="edited", at="2025-12-01T00:00:00+00:00"), tags(1)])
+        edited = {"description": "edited", "at": "2025-12-01T00:00:00+00:00", "billable_amount_in_cents": 1}
+        target.load([entries(3, seconds=50, **edited), tags(1)])
     yield opened
     for target in opened:
         target.close()

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from support.servers.postgres import PostgresServer, running_postgres
-from support.toggl_rows import at, entries, tags
-from support.warehouses import rows
+from support.toggl_rows import entries, tags
+from support.warehouses import check_that_a_dying_server_rolls_back, rows
 
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError, WarehouseLocked, WarehouseReadOnly
 from airflow_provider_toggl.core.load.engines.postgres.engine import build_postgres_warehouse
-from airflow_provider_toggl.core.load.values import LoadResult, Progress
-from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 pytestmark = pytest.mark.xdist_group("postgres-warehouses")
 
@@ -108,23 +106,9 @@ def test_a_zone_that_only_python_knows_is_refused(server: PostgresServer, monkey
         target.set_timezone("Mars/Olympus")
 
 
-def delete_while_the_server_dies(target: Warehouse, server: PostgresServer) -> None:
-    with target.transaction() as session:
-        session.run("delete from tags")
-        server.restart(signal.SIGQUIT)
-        session.run("select 1")
-
-
 def test_a_server_that_dies_rolls_back_one_load_and_the_next_one_continues() -> None:
     with running_postgres() as server, build_postgres_warehouse(server.dsn) as target:
-        progress = Progress("tags", "7", None, "1", 1, at(0))
-        target.load([tags(1)], progress)
-        with pytest.raises(WarehouseError, match="Nothing was lost"):
-            delete_while_the_server_dies(target, server)
-        state = target.find_state("tags", "7")
-        assert state is not None
-        assert (state.cursor, target.counts()["tags"]) == ("1", 1)
-        assert target.load([tags(1, 2, seconds=1)], progress) == LoadResult(inserted=1, unchanged=1)
+        check_that_a_dying_server_rolls_back(target, lambda: server.restart(signal.SIGQUIT))
 
 
 def test_kinds_of_columns_that_are_not_ours_come_as_what_they_are(server: PostgresServer) -> None:

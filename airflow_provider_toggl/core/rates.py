@@ -1,4 +1,4 @@
-"""The levels that Toggl keeps rates at, and which of them wins. Pure.
+"""The levels that Toggl keeps rates and costs of hours at, and which of them wins.
 
 Sources: the definitions ``models.Rate`` and ``rates.creationRequest`` of https://engineering.toggl.com/docs name the
 levels and kinds. That the workspace's rate is the default for all others is on
@@ -18,8 +18,6 @@ Kind = Literal["billable_rates", "labor_costs"]
 Level = Literal["task", "project_user", "project", "workspace_user", "workspace"]
 """What a rate is set for."""
 
-KINDS: tuple[Kind, ...] = ("billable_rates", "labor_costs")
-
 PRECEDENCE: dict[Kind, tuple[Level, ...]] = {
     "billable_rates": ("task", "project_user", "project", "workspace_user", "workspace"),
     "labor_costs": ("project_user", "workspace_user"),
@@ -29,20 +27,12 @@ PRECEDENCE: dict[Kind, tuple[Level, ...]] = {
 
 @dataclass(frozen=True)
 class Subject:
-    """What a time entry was tracked for, by whom; ids as in Toggl.
-
-    The same type says what a rate is set for: then, only the ids that its level needs are filled.
-    """
+    """What a rate is set for; ids as in Toggl. Only those that its level needs are filled."""
 
     workspace_id: int
     user_id: int | None = None
     project_id: int | None = None
     task_id: int | None = None
-
-    def at_level(self, level: Level) -> Subject | None:
-        """Return what a rate of this level has to be set for to concern this; None where none can."""
-        ids = {name: getattr(self, name) for name in FIELDS[level]}
-        return None if None in ids.values() else Subject(self.workspace_id, **ids)
 
 
 FIELDS: dict[Level, tuple[str, ...]] = {

@@ -1,1 +1,0 @@
-"""Rates and costs of hours: which one held when a time entry started, and what the entry is worth."""
