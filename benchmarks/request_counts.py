@@ -1,7 +1,7 @@
 """The requests that loading a workspace of 10,000 entries into DuckDB needs, and later loading its changes.
 
 ``night`` loads all streams of a workspace with 40 people and 200 projects after a day with changes of every kind that
-the sandbox makes by itself, and two changes of rates.
+the sandbox makes by itself, and one change of a rate.
 
 The sandbox runs in a process of its own and counts requests. Each first load begins with an empty warehouse and an
 empty rate-limit state; the loaded rows are compared with the truth of the sandbox.
@@ -42,7 +42,7 @@ LIMITS = {"first_load": {"time_entries": 12, "all": 24}, "changes": {"time_entri
 #: The workspace of the nightly run of all streams, and its requests at most.
 NIGHT = {"users": 40, "projects": 200}
 NIGHT_LIMIT = 25
-RATE_CHANGES = 2
+RATE_CHANGES = 1
 #: What the same load cost tap-toggl itself, run once against a simulated Reports v2, which the sandbox does not serve;
 #: the larger number where that server takes page 0 for page 1.
 TAP_TOGGL = {
@@ -150,7 +150,10 @@ class _Host:
         """Whether all live records of the sandbox are in the warehouse, time entries in their last version."""
         with duckdb.connect(str(self._warehouse), read_only=True) as db:
             missing = sum(
-                len(self._live_ids(stream) - set(db.sql(_IDS.format(stream)).fetchall())) for stream in self._streams
+                len(self._live_ids(stream) - set(db.sql(_IDS.format(stream)).fetchall()))
+                for stream in self._streams
+                # Its first load goes back a month only.
+                if stream != "timesheet_history"
             )
             versions = dict(db.sql("SELECT id, epoch(updated_at)::BIGINT FROM toggl.time_entries").fetchall())
         entries = self._sandbox.truth("time_entries")

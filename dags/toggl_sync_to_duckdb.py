@@ -20,6 +20,8 @@ from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 # variable, so that both have the same workspace. Without it tasks load the connection's, and update no asset.
 WORKSPACE = os.environ.get("TOGGL_WORKSPACE_ID")
 WAREHOUSE = os.environ.get("TOGGL_WAREHOUSE_CONN_ID", "duckdb_default")
+# The streams that every plan has. Each other one costs at least a request: with all, a run would take nearly the whole
+# quota of an hour of the free plan.
 STREAMS = ("time_entries", "projects", "clients", "tags", "tasks", "users", "project_users", "groups")
 
 with DAG(

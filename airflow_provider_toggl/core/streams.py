@@ -11,8 +11,8 @@ from typing import Literal
 
 from airflow_provider_toggl.core.errors import AccessDenied, ApiError, ConfigurationError, PlanLacksFeature
 
-Listing = Literal["report", "paged", "since", "whole", "histories"]
-Form = Literal["list", "object", "texts", "envelopes"]
+Listing = Literal["report", "paged", "since", "whole", "log", "histories"]
+Form = Literal["list", "object", "texts", "envelopes", "records"]
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,9 @@ class Stream:
     :param path: path below the base URL; ``{workspace_id}`` and ``{organization_id}`` are filled in.
     :param listing: how it is read. ``report``: by windows, latest change first. ``since``: in pages, or only changes
         since a time, including deletions. ``paged``: always all pages. ``whole``: always one response with everything.
+        ``log``: what happened since the last run, by spans of days that follow the path; rows are only added.
         ``histories``: one response for each object that changed; the path goes on with the object's level and id.
-    :param params: query parameters that are always sent.
+    :param params: query parameters that are always sent; ``{workspace_id}`` is filled in.
     :param per_page: rows per page, 0 if the endpoint has no pages.
     :param entity: the name of its records in webhooks, None if webhooks do not report them. ``workspace_user`` is a
         user as a member of the workspace.
@@ -32,7 +33,7 @@ class Stream:
         and member has. Where Toggl refuses such a stream, it is skipped.
     :param form: what an answer is. ``list``: objects, perhaps below ``data`` of an envelope. ``object``: one object.
         ``texts``: texts, which fill the last column of ``key``. ``envelopes``: an envelope, perhaps in a list, as the
-        definition has it.
+        definition has it. ``records``: objects without a definition, each also kept whole, as ``record``.
     :param key: the columns whose values make up a record; ``id`` is a hash of them. Empty for records with an ``id``.
     :param secrets: keys that are removed from each object as soon as it is read.
     :param money: columns that are null where the plan has no rates, or the token's owner may not see them.
@@ -121,6 +122,7 @@ STREAMS: dict[str, Stream] = {
             "project_groups",
             "/api/v9/workspaces/{workspace_id}/project_groups",
             "whole",
+            entity="project_group",
             needs="a token whose owner may see the groups of projects",
         ),
         Stream(
@@ -136,6 +138,30 @@ STREAMS: dict[str, Stream] = {
             "whole",
             needs="a plan with expenses and a token whose owner may see them",
             secrets=("download_url",),
+        ),
+        # 100 is the documented maximum. Without team_goals, the list has only the goals of the token's owner.
+        Stream(
+            "goals",
+            "/api/v9/workspaces/{workspace_id}/goals",
+            "paged",
+            (("team_goals", "true"),),
+            100,
+            needs="a plan with team goals and a token whose owner may see them",
+        ),
+        Stream(
+            "alerts",
+            "/api/v9/workspaces/{workspace_id}/alerts",
+            "whole",
+            needs="a plan with alerts and a token whose owner may see them",
+        ),
+        # The object has no id: the workspace has one.
+        Stream(
+            "time_entry_constraints",
+            "/api/v9/workspaces/{workspace_id}/time_entry_constraints",
+            "whole",
+            needs="a token whose owner may see the workspace's constraints of time entries",
+            form="object",
+            key=("workspace_id",),
         ),
         Stream(
             "workspaces",
@@ -153,7 +179,34 @@ STREAMS: dict[str, Stream] = {
             needs="a token whose owner is in the organization",
             form="object",
         ),
-        # The last one: it finds the histories to read in the tables of other streams.
+        # The definition says nothing about a record, not even whether it has an id.
+        Stream(
+            "audit_log",
+            "/api/v9/audit_logs/{organization_id}",
+            "log",
+            (("workspace_id", "{workspace_id}"), ("export", "true")),
+            needs="a plan with the audit log (Premium), and the token of an administrator of the organization",
+            form="records",
+            key=("record",),
+        ),
+        # The last three find the histories to read in the tables of other streams.
+        # The definition has one object where the description has several: both are read.
+        Stream(
+            "project_periods",
+            "/api/v9/workspaces/{workspace_id}/projects",
+            "histories",
+            needs="a plan with recurring projects (Premium)",
+            form="object",
+            key=("project_id", "start_date"),
+        ),
+        Stream(
+            "timesheet_history",
+            "/api/v9/workspaces/{workspace_id}/timesheets",
+            "histories",
+            needs=_APPROVALS,
+            form="records",
+            key=("timesheet_setup_id", "start_date", "record"),
+        ),
         Stream(
             "rates",
             "/api/v9/workspaces/{workspace_id}/rates",

@@ -245,6 +245,18 @@ class TogglHook(BaseHook):
         """Yield pages of expenses."""
         return self.pages("expenses", **more)
 
+    def goals(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of the team's goals."""
+        return self.pages("goals", **more)
+
+    def alerts(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of the alerts of projects."""
+        return self.pages("alerts", **more)
+
+    def time_entry_constraints(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield a page with what a time entry must have in the workspace."""
+        return self.pages("time_entry_constraints", **more)
+
     def workspaces(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
         """Yield a page with the workspace and its settings."""
         return self.pages("workspaces", **more)
@@ -252,6 +264,10 @@ class TogglHook(BaseHook):
     def organizations(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
         """Yield a page with the workspace's organization."""
         return self.pages("organizations", **more)
+
+    def audit_log(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of what was done in the last year, each record also whole, as ``record``."""
+        return self.pages("audit_log", **more)
 
     def get_df(
         self,

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from airflow_provider_toggl.sandbox.workspace.records import Invoice, User
+from airflow_provider_toggl.sandbox.workspace.records import AuditRecord, Invoice, TimesheetEvent, User
 
 
 def seconds_z(moment: datetime) -> str:
@@ -58,3 +58,31 @@ def units(cents: int | None) -> float | int | None:
     if cents is None:
         return None
     return cents // 100 if cents % 100 == 0 else cents / 100
+
+
+def audit_record(record: AuditRecord, *, time_key: str = "created_at") -> dict[str, object]:
+    """Return the JSON of a record of the audit log.
+
+    :param time_key: the key of its time.
+    """
+    return {
+        "id": record.id,
+        "organization_id": record.organization_id,
+        "workspace_id": record.workspace_id,
+        "user_id": record.user_id,
+        "action": record.action,
+        "entity_type": record.entity_type,
+        "entity_id": record.entity_id,
+        time_key: micros_z(record.at),
+    }
+
+
+def timesheet_event(event: TimesheetEvent) -> dict[str, object]:
+    """Return the JSON of a record in the history of a timesheet."""
+    return {
+        "id": event.id,
+        "user_id": event.user_id,
+        "action": event.action,
+        "comment": event.comment,
+        "created_at": micros_z(event.at),
+    }

@@ -316,6 +316,12 @@ class Mutator:
         self.world.change(project, {"active": False}, self.world.owner)
         return {"ids": [project.id]}
 
+    def recur_project(self) -> Mutation:
+        """Make an active project recur every two weeks."""
+        project = self.any_of(project for project in self.active_projects() if project.recurs_days is None)
+        self.world.change(project, {"recurs_days": 14}, self.world.owner)
+        return {"ids": [project.id]}
+
     def create_project(self) -> Mutation:
         """Create an active project, half of the time for a client."""
         client = self.find_any(self.world.clients.values()) if self.rng.random() < 0.5 else None
@@ -494,6 +500,30 @@ class Mutator:
         self.world.change(expense, {"state": self.rng.choice(("approved", "rejected"))}, self.world.owner)
         return {"ids": [expense.id]}
 
+    def change_goal(self) -> Mutation:
+        """Archive a goal or make it active again, with another target and more tracked time."""
+        goal, rng = self.any_of(self.world.goals.values()), self.rng
+        fields = {
+            "active": not goal.active,
+            "target_seconds": 3600 * rng.randrange(5, 40),
+            "tracked_seconds": goal.tracked_seconds + 60 * rng.randrange(1, 600),
+        }
+        self.world.change(goal, fields, self.world.owner)
+        return {"ids": [goal.id]}
+
+    def change_alert(self) -> Mutation:
+        """Change the thresholds of an alert."""
+        alert = self.any_of(self.world.alerts.values())
+        self.world.change(alert, {"thresholds": [self.rng.randrange(10, 90), 100]}, self.world.owner)
+        return {"ids": [alert.id]}
+
+    def change_constraints(self) -> Mutation:
+        """Make a tag or a task necessary for time entries, or no longer."""
+        constraints = self.any_of(self.world.time_entry_constraints.values())
+        name = self.rng.choice(("tag_present", "task_present"))
+        self.world.change(constraints, {name: not getattr(constraints, name)}, self.world.owner)
+        return {"ids": [find_id(constraints)]}
+
     def remove(self, table: str) -> Mutation:
         """Delete a record of a table that nothing refers to."""
         record = self.any_of(getattr(self.world, table).values())
@@ -569,6 +599,7 @@ KINDS = {
     "create_negative": (0.5, "time_entries", Mutator.create_negative),
     "create_over_midnight": (2, "time_entries", Mutator.create_over_midnight),
     "create_over_clock_change": (1, "time_entries", Mutator.create_over_clock_change),
+    "recur_project": (0.5, "projects", Mutator.recur_project),
     "remove_user": (0.2, "users", Mutator.remove_user),
     "change_terms": (1, "users", Mutator.change_terms),
     "move_timesheet": (3, "timesheets", Mutator.move_timesheet),
@@ -577,6 +608,11 @@ KINDS = {
     "delete_invoice": (0.5, "invoices", lambda mutator: mutator.remove("invoices")),
     "change_expense": (1, "expenses", Mutator.change_expense),
     "delete_expense": (0.5, "expenses", lambda mutator: mutator.remove("expenses")),
+    "change_goal": (1, "goals", Mutator.change_goal),
+    "delete_goal": (0.5, "goals", lambda mutator: mutator.remove("goals")),
+    "change_alert": (1, "alerts", Mutator.change_alert),
+    "delete_alert": (0.5, "alerts", lambda mutator: mutator.remove("alerts")),
+    "change_constraints": (0.5, "time_entry_constraints", Mutator.change_constraints),
     "delete_project_group": (0.5, "project_groups", lambda mutator: mutator.remove("project_groups")),
     "delete_currency": (0.2, "currencies", lambda mutator: mutator.remove("currencies")),
     "change_rate": (1, "rates", Mutator.change_rate),

@@ -126,9 +126,25 @@ class Settings:
     #: `/workspaces/{id}/timesheets` answers an `array` with one envelope, or the envelope, an `object`, as other lists
     #: do. Source: documented.
     timesheets_answer: Literal["array", "object"] = "array"
+    #: The key of the time of a record of the audit log. Source: invented; no field of it is documented.
+    audit_log_time: Literal["created_at", "at"] = "created_at"
+    #: The history of a timesheet has `events`, or the week's `entries`. Source: documented as entries, in words as
+    #: events; fields of events invented.
+    timesheet_history_answer: Literal["events", "entries"] = "events"
     #: `/workspaces/{id}/project_groups` without `project_ids` is refused. Source: documented as required, as other
     #: parameters are that are not; invented.
     project_groups_need_ids: bool = False
+    #: `/workspaces/{id}/goals` with `team_goals` is a 403 on the free plan. Source: status documented; plan invented.
+    team_goals_need_paid_plan: bool = True
+    #: With `team_goals`, goals are those of the team alone; false: the requesting user's own ones too.
+    team_goals_alone: bool = False
+    #: Without `active`, archived goals are listed too.
+    goals_list_archived: bool = True
+    #: Alerts are a 402 on the free plan.
+    alerts_need_paid_plan: bool = True
+    #: Periods of a project: an `array` up to the present one, or the present one as an `object`. Source: `array` in
+    #: words, `object` in the definition.
+    project_periods_answer: Literal["array", "object"] = "array"
     #: Filters of reports by `billable` and duration are a 402 on the free plan. Source: documented as premium; status
     #: invented.
     report_paid_filters_refused: bool = True

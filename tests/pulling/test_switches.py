@@ -90,6 +90,16 @@ OF_NO_CONCERN = {
     "first_id_needs_timestamp": "of first_id, which no run sends",
     "labor_costs_shown": "of members and rates, which tests of their own are about",
     "project_groups_need_ids": "of later streams, which tests of their own are about",
+    **dict.fromkeys(
+        (
+            "team_goals_need_paid_plan",
+            "team_goals_alone",
+            "goals_list_archived",
+            "alerts_need_paid_plan",
+            "project_periods_answer",
+        ),
+        "of goals, alerts and periods, which tests of their own are about",
+    ),
     "rates_list_deleted": "of rates, which tests of their own are about",
     "timesheets_answer": "of later streams, which tests of their own are about",
 }

@@ -84,7 +84,7 @@ def test_all_kinds_are_drawn_in_the_long_run() -> None:
 
 
 def test_rare_kinds_are_drawn_where_they_are_asked_for() -> None:
-    kinds = Counter(outcome["kind"] for outcome in mutate(fresh(), seed=2, n=1500, kinds=list(KINDS)))
+    kinds = Counter(outcome["kind"] for outcome in mutate(fresh(), seed=2, n=2500, kinds=list(KINDS)))
     assert set(kinds) == set(KINDS)
 
 

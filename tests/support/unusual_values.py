@@ -27,6 +27,7 @@ OBJECTS: dict[str, dict[str, Any]] = {
     "tag": {"id": 1, "workspace_id": WORKSPACE, "name": "T", "at": AT},
     "task": {"id": 1, "workspace_id": WORKSPACE, "project_id": 20, "name": "T", "at": AT},
     "project_user": {"id": 1, "workspace_id": WORKSPACE, "project_id": 20, "user_id": 10, "at": AT},
+    "project_group": {"id": 1, "workspace_id": WORKSPACE, "project_id": 20, "group_id": 30},
     "workspace_user": {
         "id": 77, "user_id": 1, "workspace_id": WORKSPACE, "name": "A Person", "email": "a@b.c", "at": AT,
     },

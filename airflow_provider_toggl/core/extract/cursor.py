@@ -143,7 +143,7 @@ class ListCursor:
 
 
 @dataclass(frozen=True)
-class RatesCursor:
+class HistoriesCursor:
     """How far the histories of rates are read.
 
     :param marks: of each list that says when rates changed: all changes before this instant (Toggl's clock) are read.
@@ -159,10 +159,10 @@ class RatesCursor:
     skipped: str = ""
 
 
-_Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor, RatesCursor)
+_Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor, HistoriesCursor)
 
 
-def dump(cursor: EntriesCursor | ListCursor | RatesCursor) -> str:
+def dump(cursor: EntriesCursor | ListCursor | HistoriesCursor) -> str:
     """Return the cursor as JSON."""
     return msgspec.json.encode(cursor).decode()
 

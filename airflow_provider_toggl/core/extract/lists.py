@@ -199,7 +199,10 @@ class ListReader:
     def _ask(
         self, path: str, page: int, since: datetime | None
     ) -> tuple[TogglResponse, int, int | None, datetime | None]:
-        params: dict[str, str | int] = dict(self._stream.params)
+        workspace = self._options.workspace_id
+        params: dict[str, str | int] = {
+            name: value.format(workspace_id=workspace) for name, value in self._stream.params
+        }
         if self._stream.per_page:
             params |= {"page": page, "per_page": self._stream.per_page}
         if since is not None:

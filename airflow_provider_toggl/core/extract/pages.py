@@ -175,11 +175,22 @@ def as_rows(stream: Stream, body: bytes) -> bytes:
         value = [{stream.key[-1]: one} if isinstance(one, str) else one for one in value]
     elif stream.form == "envelopes" and isinstance(value, list) and len(value) == 1 and _is_envelope(value[0]):
         value = value[0]
+    elif stream.form == "records":
+        return json.dumps(_keep_whole(value), sort_keys=True).encode()
     rows = value["data"] if _is_envelope(value) else value
     for row in rows if isinstance(rows, list) else ():
         for name in stream.secrets if isinstance(row, dict) else ():
             row.pop(name, None)
     return json.dumps(value).encode()
+
+
+def _keep_whole(value: Any) -> Any:
+    """Return objects, or an envelope of them, each with the whole of itself as ``record``."""
+    if _is_envelope(value):
+        return {**value, "data": _keep_whole(value["data"])}
+    if isinstance(value, list):
+        return [{**row, "record": row} if isinstance(row, dict) else row for row in value]
+    return value
 
 
 def _is_envelope(value: Any) -> bool:

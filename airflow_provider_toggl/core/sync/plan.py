@@ -314,7 +314,8 @@ def _list_costs(
         asks_first = "{organization_id}" in stream.path and not knows_organization
         knows_organization = knows_organization or asks_first
         pages = _pages(stream, len(projects) if name == "projects" else 0) if stream.per_page else 1
-        costs[name] = StreamCost(pages + asks_first, not stream.per_page)
+        # A log takes more where the plan has it: one for each month.
+        costs[name] = StreamCost(pages + asks_first, not stream.per_page and stream.listing != "log")
     return costs
 
 

@@ -7,7 +7,7 @@ run goes on with the page after them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -19,20 +19,23 @@ from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError, PlanLacksFeature
 from airflow_provider_toggl.core.extract import cursor as cursors
 from airflow_provider_toggl.core.extract import windows
-from airflow_provider_toggl.core.extract.cursor import Attempt, EntriesCursor, ListCursor, RatesCursor
+from airflow_provider_toggl.core.extract.cursor import Attempt, EntriesCursor, HistoriesCursor, ListCursor
 from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesReader
+from airflow_provider_toggl.core.extract.histories import Histories, HistoriesReader
 from airflow_provider_toggl.core.extract.lists import ListOptions, ListReader
+from airflow_provider_toggl.core.extract.log import LogReader
 from airflow_provider_toggl.core.extract.pages import Page
-from airflow_provider_toggl.core.extract.rates import RatesReader
 from airflow_provider_toggl.core.instants import parse_instant, rfc3339
 from airflow_provider_toggl.core.load.load_metrics import measure_freshness
 from airflow_provider_toggl.core.load.merging.changes import Changes
 from airflow_provider_toggl.core.load.values import LoadResult, Progress, Sweep
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.log_fields import fields, fields_of, log_line
-from airflow_provider_toggl.core.streams import check_days, get_stream, why_skipped
+from airflow_provider_toggl.core.streams import Stream, check_days, get_stream, why_skipped
+from airflow_provider_toggl.core.sync.changed_timesheets import find_changed_timesheets
 from airflow_provider_toggl.core.sync.page_loader import PageLoader, log_problems
 from airflow_provider_toggl.core.sync.rated_objects import find_rated_objects
+from airflow_provider_toggl.core.sync.recurring_projects import find_recurring_projects
 from airflow_provider_toggl.core.wording import duration, plural
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor, RatesCursor)
+_Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor, HistoriesCursor)
 
 #: Seconds between log lines about progress.
 LOG_EVERY = 5.0
@@ -209,7 +212,7 @@ class Pull:
         self._loader: Loader = loader
         self.summary = summary or PullSummary(request.stream, request.workspace_id)
         self.changes = Changes()
-        self._current: EntriesReader | ListReader | RatesReader | None = None
+        self._current: EntriesReader | ListReader | HistoriesReader | None = None
         self._pace = _Pace()
         self._money: set[str] = set()
         # Requests and seconds of earlier parts of the run, less what session and clock showed when this part began.
@@ -309,7 +312,7 @@ class Pull:
             self._skip(reader, reason)
         self._report_unseen_money()
 
-    def _skip(self, reader: ListReader | RatesReader, reason: str) -> None:
+    def _skip(self, reader: ListReader | HistoriesReader, reason: str) -> None:
         """Record that Toggl refuses the stream, so that the run does not fail; what was loaded before stays."""
         page = reader.skip(reason)
         self._loader.load(page, self._loader.decode(page))
@@ -328,23 +331,30 @@ class Pull:
                 " and ".join(self.summary.unseen),
             )
 
-    def _build_reader(self, cursor: str | None, watermark: datetime | None) -> EntriesReader | ListReader | RatesReader:
+    def _build_reader(
+        self, cursor: str | None, watermark: datetime | None
+    ) -> EntriesReader | ListReader | HistoriesReader:
         if self._stream.listing == "histories":
-            return self._build_rates_reader(cursor, watermark)
+            return self._build_histories_reader(cursor, watermark)
         return build_reader(self._session, self._request, cursor, watermark, self._clock)
 
-    def _build_rates_reader(self, cursor: str | None, watermark: datetime | None) -> RatesReader:
+    def _build_histories_reader(self, cursor: str | None, watermark: datetime | None) -> HistoriesReader:
         request = self._request
-        before = cursors.load(cursor, RatesCursor)
-        rates, attempt = _continued(before, request)
+        if not isinstance(self._target, Warehouse):
+            raise _needs_warehouse(self._stream)
+        before = cursors.load(cursor, HistoriesCursor)
+        known, attempt = _continued(before, request)
         if not request.incremental and (before.attempt is None or attempt.started != before.attempt.started):
-            rates = replace(rates, marks={})
-        return RatesReader(
+            known = replace(known, marks={})
+        histories = _FINDERS[self._stream.name](self._target, request.workspace_id)
+        if not request.incremental:
+            histories = replace(histories, first_reaches=None)
+        return HistoriesReader(
             self._session,
             self._stream,
             request.workspace_id,
-            find_rated_objects(self._target, request.workspace_id),
-            rates,
+            histories,
+            known,
             run_started=attempt.started,
             watermark=watermark,
             clock=self._clock,
@@ -460,6 +470,20 @@ def _requests_left(reader: EntriesReader, pace: _Pace) -> int:
     return requests
 
 
+_FINDERS: dict[str, Callable[[Warehouse, int], Histories]] = {
+    "rates": find_rated_objects,
+    "timesheet_history": find_changed_timesheets,
+    "project_periods": find_recurring_projects,
+}
+
+
+def _needs_warehouse(stream: Stream) -> ConfigurationError:
+    return ConfigurationError(
+        f"The stream {stream.name} needs a warehouse: other tables there say which histories changed. Load it with "
+        "TogglToSqlOperator, and read the table."
+    )
+
+
 def build_scope(request: PullRequest) -> str:
     """Return the scope of a request's progress: the workspace, and the days of a fixed range."""
     only = _only_window(request)
@@ -475,14 +499,12 @@ def build_reader(
     """
     stream = get_stream(request.stream)
     if stream.listing == "histories":
-        raise ConfigurationError(
-            f"The stream {stream.name} cannot be read by itself: projects, tasks and members in a warehouse say whose "
-            "rates changed. Load it with TogglToSqlOperator and read the table."
-        )
+        raise _needs_warehouse(stream)
     if stream.listing != "report":
+        reader = LogReader if stream.listing == "log" else ListReader
         listed, attempt = _continued(cursors.load(cursor, ListCursor), request)
         options = ListOptions(request.workspace_id, attempt.started, request.incremental)
-        return ListReader(session, stream, options, listed, watermark=watermark, clock=clock)
+        return reader(session, stream, options, listed, watermark=watermark, clock=clock)
     entries, attempt = _continued(cursors.load(cursor, EntriesCursor), request)
     only = _only_window(request)
     wanted = EntriesOptions(

@@ -3,13 +3,13 @@
 # ruff: noqa: S608 - the only names put into these statements are constants of this package
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.extract.rates import RatedObject, RatedObjects
+from airflow_provider_toggl.core.extract.histories import Histories
+from airflow_provider_toggl.core.extract.rates import RatedObject
 from airflow_provider_toggl.core.load.engines.dialect import quote
 from airflow_provider_toggl.core.load.merging.rule import is_live
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
@@ -39,17 +39,8 @@ _SOURCES = (
 _CHANGED: dict[Kind, str] = {"billable_rates": "rate_last_updated", "labor_costs": "labor_cost_last_updated"}
 
 
-def find_rated_objects(target: object, workspace_id: int) -> RatedObjects:
-    """Return the objects of a workspace that have rates, from its projects, tasks and members in the warehouse.
-
-    :param target: what the stream is loaded into.
-    :raises ConfigurationError: the target is no warehouse.
-    """
-    if not isinstance(target, Warehouse):
-        raise ConfigurationError(
-            "The stream rates needs a warehouse: the projects, tasks and members there say whose rates changed. Load "
-            "it with TogglToSqlOperator."
-        )
+def find_rated_objects(target: Warehouse, workspace_id: int) -> Histories:
+    """Return the histories of a workspace's rates, from its projects, tasks and members in the warehouse."""
     read_up_to: dict[str, datetime] = {}
     objects: list[RatedObject] = []
     missing: list[str] = []
@@ -59,9 +50,9 @@ def find_rated_objects(target: object, workspace_id: int) -> RatedObjects:
         if state is None or state.watermark is None:
             missing.append(source.stream)
             continue
-        read_up_to[source.stream] = state.watermark
+        read_up_to |= {f"{source.stream}/{kind}": state.watermark for kind in _CHANGED}
         objects += _find_objects(target, source, workspace_id, currencies)
-    return RatedObjects(tuple(objects), read_up_to, tuple(missing), _find_stored(target, workspace_id))
+    return Histories(objects, read_up_to, tuple(missing), _find_stored(target, workspace_id))
 
 
 def _find_objects(target: Warehouse, source: _Source, workspace_id: int, currencies: _Currencies) -> list[RatedObject]:
@@ -70,7 +61,7 @@ def _find_objects(target: Warehouse, source: _Source, workspace_id: int, currenc
     belongs = ["project_id"] if "project_id" in columns else []
     names = dict.fromkeys(["id", *source.ids.values(), *belongs, *changed.values()])
     found: list[RatedObject] = []
-    for row in _rows(target, source.stream, list(names), workspace_id):
+    for row in rows_of(target, source.stream, list(names), workspace_id):
         ids = {name: row[column] for name, column in source.ids.items()}
         if any(ids[name] is None for name in FIELDS[source.level]):
             # A group as member of a project: its users are members of their own.
@@ -92,8 +83,8 @@ class _Currencies:
     """
 
     def __init__(self, target: Warehouse, workspace_id: int) -> None:
-        projects = _rows(target, "projects", ["id", "currency"], workspace_id)
-        workspaces = _rows(target, "workspaces", ["id", "default_currency"], workspace_id)
+        projects = rows_of(target, "projects", ["id", "currency"], workspace_id)
+        workspaces = rows_of(target, "workspaces", ["id", "default_currency"], workspace_id)
         self._of_projects = {row["id"]: row["currency"] for row in projects if row["currency"]}
         self._otherwise = next((row["default_currency"] for row in workspaces), None)
 
@@ -103,14 +94,14 @@ class _Currencies:
         return own or self._otherwise
 
 
-def _find_stored(target: Warehouse, workspace_id: int) -> dict[tuple[str, str, int], frozenset[int]]:
-    stored: dict[tuple[str, str, int], set[int]] = {}
-    for row in _rows(target, "rates", ["id", "type", "level", "level_id"], workspace_id):
+def _find_stored(target: Warehouse, workspace_id: int) -> dict[Hashable, frozenset[int]]:
+    stored: dict[Hashable, set[int]] = {}
+    for row in rows_of(target, "rates", ["id", "type", "level", "level_id"], workspace_id):
         stored.setdefault((row["type"], row["level"], row["level_id"]), set()).add(row["id"])
     return {key: frozenset(ids) for key, ids in stored.items()}
 
 
-def _rows(target: Warehouse, table: str, names: list[str], workspace_id: int) -> list[dict[str, Any]]:
+def rows_of(target: Warehouse, table: str, names: list[str], workspace_id: int) -> list[dict[str, Any]]:
     """Return columns of a table's live rows of a workspace."""
     listed = ", ".join(map(quote, names))
     found = target.query(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Any
 
+from airflow_provider_toggl.sandbox.formats import audit_record
 from airflow_provider_toggl.sandbox.rest_v9.serialize.people import org_group, v9_organization, v9_workspace_user
 from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse, Route
 from airflow_provider_toggl.sandbox.workspace.records import User
@@ -12,6 +14,7 @@ from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse
 
 BASE = "/api/v9/organizations/{organization_id}"
 DEFAULT_USERS = 50
+DEFAULT_AUDIT_RECORDS = 50
 
 
 def read_organization(request: ApiRequest) -> ApiResponse:
@@ -51,6 +54,30 @@ def list_users(request: ApiRequest) -> ApiResponse:
         "x-sort-order": direction,
     }
     return ApiResponse([_org_user(request, user) for user in rows[(page - 1) * size : page * size]], headers=headers)
+
+
+def list_audit_log(request: ApiRequest) -> ApiResponse:
+    """Return the records of the audit log between two times: all of them, or a page; for administrators only."""
+    if not request.world.has_audit_log() or not request.actor.is_admin:
+        raise ErrorResponse(403, "User does not have access to the audit logs")
+    try:
+        begin, end = (datetime.fromisoformat(request.path[name].replace("Z", "+00:00")) for name in ("from", "to"))
+        selected = [record for record in request.world.audit_log.values() if begin <= record.at <= end]
+    except (ValueError, TypeError) as error:
+        raise ErrorResponse(400, "Invalid date") from error
+    wanted: dict[str, int | str | None] = {
+        name: request.integer(name) for name in ("workspace_id", "entity_id", "user_id")
+    }
+    wanted |= {name: request.text(name) for name in ("entity_type", "action")}
+    rows = [
+        audit_record(record, time_key=request.settings.audit_log_time)
+        for record in selected
+        if all(value in (None, getattr(record, name)) for name, value in wanted.items())
+    ]
+    if not request.boolean("export"):
+        page, size = _number(request, "page_number", 1), _number(request, "page_size", DEFAULT_AUDIT_RECORDS)
+        rows = rows[(page - 1) * size : page * size]
+    return ApiResponse(rows)
 
 
 def _number(request: ApiRequest, name: str, default: int) -> int:
@@ -149,6 +176,7 @@ def list_groups(request: ApiRequest) -> ApiResponse:
 ROUTES = [
     Route("POST", "/api/v9/organizations", create_organization, "user"),
     Route("GET", BASE, read_organization, "organization"),
+    Route("GET", "/api/v9/audit_logs/{organization_id}/{from:any}/{to:any}", list_audit_log, "organization"),
     Route("GET", f"{BASE}/users", list_users, "organization"),
     Route("GET", f"{BASE}/users/detailed", list_users, "organization"),
     Route("GET", f"{BASE}/groups", list_groups, "organization"),

@@ -8,6 +8,7 @@ from typing import Any
 from airflow_provider_toggl.sandbox.rest_v9 import business, me, organizations, rates
 from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import (
     v9_client,
+    v9_period,
     v9_project,
     v9_project_user,
     v9_tag,
@@ -167,6 +168,17 @@ def read_project(request: ApiRequest) -> ApiResponse:
     return ApiResponse(v9_project(request.world, _project(request)))
 
 
+def list_project_periods(request: ApiRequest) -> ApiResponse:
+    """List the periods of a project up to the present one; a setting gives only that one, as an object."""
+    first, last = request.text("start_date") or "", request.text("end_date") or "9999"
+    rows = [
+        v9_period(period)
+        for period in request.world.periods_of(_project(request))
+        if period.end_date.isoformat() >= first and period.start_date.isoformat() <= last
+    ]
+    return ApiResponse(rows[-1] if rows and request.settings.project_periods_answer == "object" else rows)
+
+
 def _project(request: ApiRequest) -> Project:
     return get_live(request.world.projects, request.path_id("project_id"), 400, "Invalid project_id")
 
@@ -274,6 +286,7 @@ ROUTES = [
     Route("GET", f"{BASE}/projects", list_projects, "organization"),
     Route("GET", f"{BASE}/projects/{{project_id}}", read_project, "organization"),
     Route("GET", f"{BASE}/projects/{{project_id}}/tasks", list_project_tasks, "organization"),
+    Route("GET", f"{BASE}/projects/{{project_id}}/periods", list_project_periods, "organization"),
     Route("GET", f"{BASE}/tasks", list_tasks, "organization"),
     Route("GET", f"{BASE}/tasks/basic", list_basic_tasks, "organization"),
     Route("GET", f"{BASE}/project_users", list_project_users, "organization"),

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_toggl.sandbox.formats import seconds_offset
+from airflow_provider_toggl.sandbox.rest_v9.serialize.business import v9_project_group
 from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import (
     v9_client,
     v9_entry,
@@ -18,7 +19,16 @@ from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import (
 from airflow_provider_toggl.sandbox.rest_v9.serialize.people import v9_workspace_user
 from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.webhooks.bodies import Json, to_text
-from airflow_provider_toggl.sandbox.workspace.records import Client, Project, ProjectUser, Tag, Task, TimeEntry, User
+from airflow_provider_toggl.sandbox.workspace.records import (
+    Client,
+    Project,
+    ProjectGroup,
+    ProjectUser,
+    Tag,
+    Task,
+    TimeEntry,
+    User,
+)
 from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
 
 #: The webhook entity of each kind of record; other kinds have no events.
@@ -29,6 +39,7 @@ ENTITY_OF_KIND = {
     "tag": "tag",
     "task": "task",
     "project_user": "project_user",
+    "project_group": "project_group",
     "user": "workspace_user",
 }
 _METHODS = {"created": "POST", "updated": "PUT", "deleted": "DELETE"}
@@ -120,6 +131,11 @@ def _whole_payload(world: World, obj: Any) -> Json:
         Tag: v9_tag,
         Task: v9_task,
         ProjectUser: v9_project_user,
+        ProjectGroup: lambda world, access: {
+            **v9_project_group(world, access),
+            "workspace_id": access.workspace_id,
+            "project_id": access.project_id,
+        },
         User: partial(v9_workspace_user, organization_form=True),
     }
     return writers[type(obj)](world, obj)

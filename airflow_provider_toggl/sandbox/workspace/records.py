@@ -84,6 +84,7 @@ class Project:
 
     :param hourly_rate_cents: prices its billable time entries on plans with rates.
     :param estimated_seconds: the estimate of its time, whole hours.
+    :param recurs_days: how long each of its periods is, from ``start_date`` on; None if it does not recur.
     """
 
     id: int
@@ -99,7 +100,20 @@ class Project:
     billable: bool = False
     hourly_rate_cents: int | None = None
     estimated_seconds: int | None = None
+    recurs_days: int | None = None
     deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ProjectPeriod:
+    """A period of a recurring project; Toggl's has no id."""
+
+    workspace_id: int
+    project_id: int
+    start_date: date
+    end_date: date
+    at: datetime
+    deleted_at: None = None
 
 
 @dataclass
@@ -214,6 +228,22 @@ class Timesheet:
 
 
 @dataclass
+class TimesheetEvent:
+    """What a user did to a timesheet. Toggl's definitions have no fields for it: these are invented.
+
+    :param action: ``submitted``, ``approved``, ``rejected`` or ``reopened``.
+    """
+
+    id: int
+    sheet: Timesheet
+    user_id: int | None
+    action: str
+    comment: str
+    at: datetime
+    deleted_at: None = None
+
+
+@dataclass
 class ProjectGroup:
     """A group's access to a project."""
 
@@ -258,6 +288,73 @@ class Expense:
     created_at: datetime
     at: datetime
     deleted_at: datetime | None = None
+
+
+@dataclass
+class Goal:
+    """A goal of a user for each week; ``tracked_seconds`` is of the current one, and does not follow time entries."""
+
+    id: int
+    workspace_id: int
+    user_id: int
+    creator_user_id: int
+    name: str
+    target_seconds: int
+    start_date: date
+    at: datetime
+    tracked_seconds: int = 0
+    team_goal: bool = True
+    active: bool = True
+    project_ids: list[int] = field(default_factory=list)
+    deleted_at: datetime | None = None
+
+
+@dataclass
+class Alert:
+    """An alert at shares of a project's estimate, in percent; it is sent to roles and users."""
+
+    id: int
+    workspace_id: int
+    project_id: int
+    at: datetime
+    thresholds: list[int]
+    receiver_roles: list[str]
+    receiver_users: list[int]
+    deleted_at: datetime | None = None
+
+
+@dataclass
+class TimeEntryConstraints:
+    """What a time entry must have in a workspace, whose id it has."""
+
+    id: int
+    workspace_id: int
+    at: datetime
+    time_entry_constraints_enabled: bool = True
+    description_present: bool = True
+    project_present: bool = True
+    task_present: bool = False
+    tag_present: bool = False
+    deleted_at: datetime | None = None
+
+
+@dataclass
+class AuditRecord:
+    """What a user did to a record, for the audit log. Toggl's definitions have no fields for it: these are invented.
+
+    :param action: ``created``, ``updated`` or ``deleted``.
+    :param entity_type: the kind of the record, as in webhooks.
+    """
+
+    id: int
+    organization_id: int
+    workspace_id: int
+    user_id: int | None
+    action: str
+    entity_type: str
+    entity_id: int
+    at: datetime
+    deleted_at: None = None
 
 
 @dataclass

@@ -207,7 +207,7 @@ class _Builder:
             self.world.load(client)
 
     def add_projects(self, count: int) -> None:
-        """Add projects: most have a client, a third is billable, an eighth archived."""
+        """Add projects: most have a client, a third is billable, an eighth archived, a twelfth weekly."""
         client_ids = list(self.world.clients)
         for index in range(count):
             created = self.past()
@@ -223,6 +223,7 @@ class _Builder:
                 active=index % 8 != 7,
                 is_private=index % 3 == 0,
                 billable=index % 3 == 1,
+                recurs_days=7 if index % 12 == 4 else None,
                 hourly_rate_cents=(5_000 + 1_250 * (index % 9)) if index % 3 == 1 else None,
             )
             self.world.load(project)

@@ -1,4 +1,6 @@
-"""Generates the business side of a workspace: what people cost, approvals, invoices, expenses, groups of projects."""
+"""Generates the business side of a workspace: what people cost, approvals, invoices, expenses, groups of projects,
+goals, alerts.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,10 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
 
 from airflow_provider_toggl.sandbox.workspace.records import (
+    Alert,
     Currency,
     Expense,
+    Goal,
     Invoice,
     ProjectGroup,
     Timesheet,
@@ -20,6 +24,7 @@ from airflow_provider_toggl.sandbox.workspace.world import World, live
 #: Weeks that have timesheets: enough for every status.
 WEEKS = 8
 INVOICES, EXPENSES = 12, 20
+AUDITED_DAYS = 300
 CATEGORIES = ("Travel", "Meals", "Software", "Büro")
 
 
@@ -46,6 +51,9 @@ class _Builder:
         self.add_project_groups()
         self.add_invoices()
         self.add_expenses()
+        self.add_goals()
+        self.add_alerts()
+        self.add_audit_log()
 
     def past(self) -> datetime:
         """Return a random time between the foundation and a day ago."""
@@ -84,6 +92,10 @@ class _Builder:
             world.load(setup)
             for sheet in self._weeks(setup, user, first):
                 world.load(sheet)
+                if sheet.submitted_at is not None:
+                    world.note_timesheet(sheet, user.id, sheet.submitted_at, "submitted")
+                if sheet.decided_at is not None:
+                    world.note_timesheet(sheet, sheet.decided_by, sheet.decided_at)
         gone = TimesheetSetup(
             world.next_id("timesheet_setup"), world.workspace.id, owner.id, owner.id, first, self.founded
         )
@@ -164,3 +176,48 @@ class _Builder:
             )
             expense.deleted_at = at if number == EXPENSES else None
             self.world.load(expense)
+
+    def add_goals(self) -> None:
+        """Give everybody a goal for the week, the owner's one of their own; one is archived, another one deleted."""
+        project_ids = [project.id for project in live(self.world.projects.values())][:2]
+        for index, user in enumerate([*self.people, self.world.owner]):
+            at = self.past()
+            goal = Goal(
+                id=self.world.next_id("goal"),
+                workspace_id=self.world.workspace.id,
+                user_id=user.id,
+                creator_user_id=self.world.owner.id,
+                name=f"Goal {index + 1}",
+                target_seconds=3600 * (20 + 5 * (index % 4)),
+                start_date=at.date(),
+                at=at,
+                tracked_seconds=60 * self.rng.randrange(2_000),
+                team_goal=user is not self.world.owner,
+                active=index != 2,
+                project_ids=project_ids if index % 2 else [],
+            )
+            goal.deleted_at = at if index == len(self.people) else None
+            self.world.load(goal)
+
+    def add_alerts(self) -> None:
+        """Add alerts of the first projects; the last one is deleted."""
+        projects = live(self.world.projects.values())[:5]
+        for index, project in enumerate(projects):
+            at = self.past()
+            alert = Alert(
+                id=self.world.next_id("alert"),
+                workspace_id=project.workspace_id,
+                project_id=project.id,
+                at=at,
+                thresholds=[80, 100] if index % 2 else [50],
+                receiver_roles=["admin"] if index % 3 else [],
+                receiver_users=[] if index % 3 else [self.world.owner.id],
+            )
+            alert.deleted_at = at if index == len(projects) - 1 else None
+            self.world.load(alert)
+
+    def add_audit_log(self) -> None:
+        """Put into the audit log who created the projects of the last year."""
+        for project in self.world.projects.values():
+            if self.now - project.created_at < timedelta(days=AUDITED_DAYS):
+                self.world.audit("created", "project", project.id, self.world.owner, project.created_at)

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import date, datetime
 from operator import itemgetter
 from typing import Any
 
-from airflow_provider_toggl.sandbox.formats import invoice_items, micros_z, seconds_z, units
+from airflow_provider_toggl.sandbox.formats import (
+    audit_record,
+    invoice_items,
+    micros_z,
+    seconds_z,
+    timesheet_event,
+    units,
+)
 from airflow_provider_toggl.sandbox.workspace.rates import Rate, level_id
 from airflow_provider_toggl.sandbox.workspace.records import (
+    Alert,
+    AuditRecord,
     Client,
     Currency,
     Expense,
+    Goal,
     Group,
     Invoice,
     Organization,
     Project,
     ProjectGroup,
+    ProjectPeriod,
     ProjectUser,
     Tag,
     Task,
     TimeEntry,
+    TimeEntryConstraints,
     Timesheet,
+    TimesheetEvent,
     TimesheetSetup,
     User,
     Workspace,
@@ -38,7 +52,7 @@ class UnknownStream(ValueError):
     """There is no such stream."""
 
 
-def _row(record: Any, *without: str, **more: Any) -> Row:
+def _row(record: Any, /, *without: str, **more: Any) -> Row:
     """Return the fields of a record as JSON values: some left out, some added or replaced."""
     row: Row = {}
     for item in fields(record):
@@ -67,9 +81,11 @@ def _time_entry(world: World, entry: TimeEntry) -> Row:
 
 def _project(world: World, project: Project) -> Row:
     if world.settings.plan == "free":
-        return _row(project, billable=None, hourly_rate_cents=None, estimated_seconds=None, currency=None)
+        return _row(
+            project, "recurs_days", billable=None, hourly_rate_cents=None, estimated_seconds=None, currency=None
+        )
     rate = world.rates.current_cents("billable_rates", project)
-    return _row(project, hourly_rate_cents=rate, currency=world.workspace.default_currency)
+    return _row(project, "recurs_days", hourly_rate_cents=rate, currency=world.workspace.default_currency)
 
 
 def _unchanged(world: World, record: Client | Tag | ProjectGroup) -> Row:  # noqa: ARG001 - one signature for all streams
@@ -160,12 +176,21 @@ def _currency(world: World, currency: Currency) -> Row:  # noqa: ARG001 - one si
     return _row(currency, id=find_id(currency))
 
 
-def find_id(record: Entity) -> int:
+def find_id(record: Entity | AuditRecord | ProjectPeriod | TimesheetEvent) -> int:
     """Return the id of a record in tables: its own, or a hash of its key where lists have no id."""
     if isinstance(record, Timesheet):
         key = f"{record.timesheet_setup_id}\0{record.start_date}"
     elif isinstance(record, Currency):
         key = f"{record.workspace_id}\0{record.iso_code}"
+    elif isinstance(record, ProjectPeriod):
+        key = f"{record.project_id}\0{record.start_date}"
+    elif isinstance(record, TimeEntryConstraints):
+        key = f"{record.workspace_id}"
+    elif isinstance(record, AuditRecord):
+        key = json.dumps(audit_record(record), sort_keys=True)
+    elif isinstance(record, TimesheetEvent):
+        sent = json.dumps(timesheet_event(record), sort_keys=True)
+        key = f"{record.sheet.timesheet_setup_id}\0{record.sheet.start_date}\0{sent}"
     else:
         return record.id
     return int(hashlib.sha256(key.encode()).hexdigest()[:16], 16) >> 1
@@ -179,6 +204,44 @@ def _invoice(world: World, invoice: Invoice) -> Row:  # noqa: ARG001 - one signa
 
 def _expense(world: World, expense: Expense) -> Row:  # noqa: ARG001 - one signature for all streams
     return _row(expense, created_at=_second(expense.created_at))
+
+
+def _goal(world: World, goal: Goal) -> Row:  # noqa: ARG001 - one signature for all streams
+    return _row(goal, "tracked_seconds", current_recurrence_tracked_seconds=goal.tracked_seconds)
+
+
+def _alert(world: World, alert: Alert) -> Row:
+    return _row(alert, client_id=world.projects[alert.project_id].client_id)
+
+
+def _period(world: World, period: ProjectPeriod) -> Row:  # noqa: ARG001 - one signature for all streams
+    return _row(period, id=find_id(period))
+
+
+def _constraints(world: World, constraints: TimeEntryConstraints) -> Row:  # noqa: ARG001 - one signature for all streams
+    return _row(constraints, id=find_id(constraints))
+
+
+def _audit_record(world: World, record: AuditRecord) -> Row:  # noqa: ARG001 - one signature for all streams
+    sent = audit_record(record)
+    return _row(record, "organization_id", id=find_id(record), created_at=_second(record.at), record=sent)
+
+
+def _timesheet_event(world: World, event: TimesheetEvent) -> Row:  # noqa: ARG001 - one signature for all streams
+    return {
+        "id": find_id(event),
+        "workspace_id": event.sheet.workspace_id,
+        "timesheet_setup_id": event.sheet.timesheet_setup_id,
+        "start_date": event.sheet.start_date.isoformat(),
+        "member_id": event.sheet.member_id,
+        "timesheet_status": event.sheet.status,
+        "created_at": _second(event.at),
+        "user_id": event.user_id,
+        "action": event.action,
+        "record": timesheet_event(event),
+        "at": micros_z(event.at),
+        "deleted_at": None,
+    }
 
 
 def _workspace(world: World, workspace: Workspace) -> Row:
@@ -255,8 +318,14 @@ STREAMS: dict[str, Callable[[World, Any], Row]] = {
     "project_groups": _unchanged,
     "invoices": _invoice,
     "expenses": _expense,
+    "goals": _goal,
+    "alerts": _alert,
+    "time_entry_constraints": _constraints,
     "workspaces": _workspace,
     "organizations": _organization,
+    "audit_log": _audit_record,
+    "timesheet_history": _timesheet_event,
+    "project_periods": _period,
 }
 #: Streams whose records have another name in the world.
 SOURCES = {"workspace_users": "users", "organization_users": "users"}
@@ -275,7 +344,15 @@ def truth(world: World, stream: str) -> list[Row]:
     """
     if stream not in STREAMS:
         raise UnknownStream(f"No such stream: {stream}. Streams: {', '.join(STREAMS)}.")
-    if stream in ("timesheets", "timesheet_setups") and not world.has_approvals():
+    has_stream = {
+        "timesheets": world.has_approvals,
+        "timesheet_setups": world.has_approvals,
+        "timesheet_history": world.has_approvals,
+        "goals": world.has_team_goals,
+        "alerts": world.has_alerts,
+        "audit_log": world.has_audit_log,
+    }
+    if stream in has_stream and not has_stream[stream]():
         return []
     to_row = STREAMS[stream]
     records: Any = getattr(world, SOURCES.get(stream, stream))

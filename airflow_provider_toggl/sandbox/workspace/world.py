@@ -7,32 +7,40 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.workspace.rates import RateHistories
 from airflow_provider_toggl.sandbox.workspace.records import (
+    Alert,
+    AuditRecord,
     Client,
     Currency,
     Expense,
+    Goal,
     Group,
     Invoice,
     Organization,
     Project,
     ProjectGroup,
+    ProjectPeriod,
     ProjectUser,
     Tag,
     Task,
     TimeEntry,
+    TimeEntryConstraints,
     Timesheet,
+    TimesheetEvent,
     TimesheetSetup,
     User,
     Workspace,
 )
 
-Business = Currency | TimesheetSetup | Timesheet | ProjectGroup | Invoice | Expense
+Business = (
+    Currency | TimesheetSetup | Timesheet | ProjectGroup | Invoice | Expense | Goal | Alert | TimeEntryConstraints
+)
 Entity = User | Client | Project | Tag | Task | ProjectUser | Group | TimeEntry | Business
 EntityT = TypeVar(
     "EntityT",
@@ -50,6 +58,9 @@ EntityT = TypeVar(
     ProjectGroup,
     Invoice,
     Expense,
+    Goal,
+    Alert,
+    TimeEntryConstraints,
 )
 Action = Literal["created", "updated", "deleted"]
 
@@ -69,6 +80,9 @@ KIND_OF: dict[type, str] = {
     ProjectGroup: "project_group",
     Invoice: "invoice",
     Expense: "expense",
+    Goal: "goal",
+    Alert: "alert",
+    TimeEntryConstraints: "time_entry_constraints",
 }
 #: The stream of each kind, which is also the attribute of ``World`` that holds its records.
 STREAM_OF: dict[str, str] = {
@@ -86,6 +100,9 @@ STREAM_OF: dict[str, str] = {
     "project_group": "project_groups",
     "invoice": "invoices",
     "expense": "expenses",
+    "goal": "goals",
+    "alert": "alerts",
+    "time_entry_constraints": "time_entry_constraints",
 }
 #: The id before the first one of each kind. They resemble Toggl's ids of 2026.
 FIRST_IDS: dict[str, int] = {
@@ -105,7 +122,13 @@ FIRST_IDS: dict[str, int] = {
     "project_group": 260_000,
     "invoice": 350_000,
     "expense": 120_000,
+    "goal": 48_000,
+    "alert": 31_000,
+    "audit_record": 5_510_000,
+    "timesheet_event": 2_340_000,
 }
+#: What the audit log is about (https://toggl.com/track/how-to-audit-time-tracking-data); rates are of these.
+AUDITED = ("user", "client", "project", "tag", "project_user", "task", "time_entry")
 #: The workspace with these ids. Other workspaces add an offset, because Toggl's ids are globally unique.
 DEFAULT_WORKSPACE_ID = 7_000_001
 #: The offset between two workspaces: more ids than a workspace has of one kind.
@@ -238,6 +261,12 @@ class World:
         self.project_groups: dict[int, ProjectGroup] = {}
         self.invoices: dict[int, Invoice] = {}
         self.expenses: dict[int, Expense] = {}
+        self.goals: dict[int, Goal] = {}
+        self.alerts: dict[int, Alert] = {}
+        constraints = TimeEntryConstraints(workspace.id, workspace.id, workspace.at)
+        self.time_entry_constraints = {constraints.id: constraints}
+        self.audit_log: dict[int, AuditRecord] = {}
+        self.timesheet_history: dict[int, TimesheetEvent] = {}
         self.listeners: list[Listener] = []
         #: (unix time of the change by the world's clock, entry id, the entry before it; None if it was created).
         self.history: deque[tuple[float, int, TimeEntry | None]] = deque(maxlen=HISTORY_LENGTH)
@@ -283,9 +312,40 @@ class World:
         """Return the organization by its id."""
         return {self.organization.id: self.organization}
 
+    def has_audit_log(self) -> bool:
+        """Return whether the plan has the audit log."""
+        return self.settings.plan in ("premium", "enterprise")
+
     def has_approvals(self) -> bool:
         """Return whether the plan has timesheets."""
         return self.settings.plan in ("premium", "enterprise")
+
+    def periods_of(self, project: Project) -> list[ProjectPeriod]:
+        """Return the periods of a project up to the present one; none if it, or on the plan no project, recurs."""
+        periods: list[ProjectPeriod] = []
+        if project.recurs_days is None or self.settings.plan == "free":
+            return periods
+        start, length = project.start_date, timedelta(days=project.recurs_days)
+        while start <= self.now().date():
+            end = start + length - timedelta(days=1)
+            periods.append(ProjectPeriod(project.workspace_id, project.id, start, end, project.at))
+            start += length
+        return periods
+
+    @property
+    def project_periods(self) -> dict[tuple[int, date], ProjectPeriod]:
+        """Return the periods of all recurring projects that are not archived, by project and first day."""
+        recurring = [project for project in live(self.projects.values()) if project.active]
+        periods = [period for project in recurring for period in self.periods_of(project)]
+        return {(period.project_id, period.start_date): period for period in periods}
+
+    def has_team_goals(self) -> bool:
+        """Return whether the plan has goals of the team."""
+        return self.settings.plan != "free" or not self.settings.team_goals_need_paid_plan
+
+    def has_alerts(self) -> bool:
+        """Return whether the plan has alerts."""
+        return self.settings.plan != "free" or not self.settings.alerts_need_paid_plan
 
     def user_by_token(self, token: str) -> User | None:
         """Return the user with that API token, unless they were removed from the workspace."""
@@ -419,12 +479,37 @@ class World:
         actor: User | None,
         request: Mapping[str, Any] | None,
     ) -> None:
-        """Increase ``version`` and call ``listeners``, once for each change."""
+        """Increase ``version``, write to the audit log and call ``listeners``, once for each change."""
         self.version += 1
+        # https://support.toggl.com/en/articles/9877445-audit-log: only entries that somebody else changed.
+        if kind in AUDITED and not (isinstance(obj, TimeEntry) and actor is not None and actor.id == obj.user_id):
+            self.audit(action, kind, obj.id, actor, self.now())
+        if isinstance(obj, Timesheet) and action == "updated":
+            self.note_timesheet(obj, None if actor is None else actor.id, self.now())
         if self.listeners:
             change = WorldChange(kind, action, obj, actor, request, self.now())
             for listener in self.listeners:
                 listener(change)
+
+    def audit(self, action: Action, kind: str, id_: int, actor: User | None, at: datetime) -> None:
+        """Write to the audit log that a user did something to a record."""
+        record = AuditRecord(
+            self.next_id("audit_record"),
+            self.organization.id,
+            self.workspace.id,
+            None if actor is None else actor.id,
+            action,
+            kind,
+            id_,
+            at,
+        )
+        self.audit_log[record.id] = record
+
+    def note_timesheet(self, sheet: Timesheet, user_id: int | None, at: datetime, action: str = "") -> None:
+        """Write to the history of a timesheet that a user moved it to its present status, or did something else."""
+        id_, done = self.next_id("timesheet_event"), action or sheet.status.replace("open", "reopened")
+        comment = sheet.rejection_comment if done == "rejected" else ""
+        self.timesheet_history[id_] = TimesheetEvent(id_, sheet, user_id, done, comment, at)
 
     def _apply(self, obj: Entity, fields: Mapping[str, Any], moves_at: bool) -> None:
         now = self.now()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from airflow_provider_toggl.core.extract.rates import RatedObject, complete
+from airflow_provider_toggl.core.extract.rates import RatedObject
 from airflow_provider_toggl.core.rates import Kind, Level, Subject
 
 AT = datetime(2026, 3, 2, tzinfo=timezone.utc)
@@ -24,7 +24,7 @@ def rated(level: Level, subject: Subject, kind: Kind = "billable_rates") -> Rate
 
 
 def test_a_rate_says_what_it_is_set_for_in_the_same_form_at_each_level() -> None:
-    member = complete(RATE, rated("project_user", Subject(7, user_id=10, project_id=20)))
+    member = rated("project_user", Subject(7, user_id=10, project_id=20)).complete(RATE)
     assert {name: member[name] for name in ("user_id", "project_id", "task_id", "level", "level_id")} == {
         "user_id": 10,
         "project_id": 20,
@@ -32,12 +32,12 @@ def test_a_rate_says_what_it_is_set_for_in_the_same_form_at_each_level() -> None
         "level": "project_user",
         "level_id": 40,
     }
-    task = complete({**RATE, "project_id": 20}, rated("task", Subject(7, task_id=30)))
+    task = rated("task", Subject(7, task_id=30)).complete({**RATE, "project_id": 20})
     assert (task["task_id"], task["project_id"]) == (30, None)
 
 
 def test_its_amount_stays_and_the_type_that_was_asked_for_counts() -> None:
-    row = complete({**RATE, "type": "labor_rates"}, rated("project_user", Subject(7), "labor_costs"))
+    row = rated("project_user", Subject(7), "labor_costs").complete({**RATE, "type": "labor_rates"})
     assert (row["amount"], row["type"], row["currency"], row["at"]) == (80.5, "labor_costs", "EUR", RATE["updated_at"])
 
 

@@ -42,7 +42,8 @@ def test_the_planned_requests_are_those_that_the_load_takes(workspace: Workspace
     if gives_ids:
         assert planned.streams["time_entries"].requests == len(workspace.pages())
         assert planned.rows == 1500
-        assert planned.requests == spent
+        # The refusal of the audit log is checked by one request more.
+        assert planned.requests == spent - 1
     else:
         assert planned.rows == pytest.approx(1500, rel=0.15)
         assert planned.requests == pytest.approx(spent, rel=0.15)

@@ -89,6 +89,13 @@ ANSWERS: dict[str, Any] = {
     # Observed: one object where the file has an array. Both are given, by a setting.
     "POST /workspaces/{}/tags": {"$ref": "#/definitions/models.Tag"},
     "PUT /workspaces/{}/tags/{}": {"$ref": "#/definitions/models.Tag"},
+    # In words: periods. One, which the file has, is given by a setting.
+    "GET /workspaces/{}/projects/{}/periods": {
+        "type": "array",
+        "items": {"$ref": "#/definitions/models.RecurringPeriod"},
+    },
+    # In words: the history from the stream of events. Time entries, which the file has, are given by a setting.
+    "GET /workspaces/{}/timesheets/{}/{}/history": {"type": "array", "items": {"type": "object"}},
     # Captured: nine entities, where the file names three.
     "GET /event_filters": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
 }
@@ -258,13 +265,28 @@ def read_everything(to: Checked) -> None:
     to.ask("GET", "/workspaces/{ws}/projects", since=0)
     to.ask("GET", f"/workspaces/{{ws}}/projects/{project}")
     to.ask("GET", f"/workspaces/{{ws}}/projects/{project}/tasks")
+    recurring = next(iter(one.id for one in world.projects.values() if one.recurs_days and one.deleted_at is None))
+    to.ask("GET", f"/workspaces/{{ws}}/projects/{recurring}/periods")
     to.ask("GET", f"/workspaces/{{ws}}/clients/{client}")
     to.ask("GET", "/workspaces/{ws}/clients", status="both")
     to.ask("GET", "/workspaces/{ws}/tasks", since=0)
     to.ask("GET", "/workspaces/{ws}/tasks/basic", active="both")
     to.ask("GET", "/workspaces/{ws}/project_users")
-    for path in ("timesheet_setups", "timesheets", "currencies", "project_groups", "invoices", "expenses"):
+    for path in (
+        "timesheet_setups",
+        "timesheets",
+        "currencies",
+        "project_groups",
+        "invoices",
+        "expenses",
+        "goals",
+        "alerts",
+        "time_entry_constraints",
+    ):
         to.ask("GET", f"/workspaces/{{ws}}/{path}")
+    sheet = next(one for one in world.timesheets.values() if one.deleted_at is None)
+    to.ask("GET", f"/workspaces/{{ws}}/timesheets/{sheet.timesheet_setup_id}/{sheet.start_date}/history")
+    to.ask("GET", "/audit_logs/{org}/2026-01-01T00:00:00Z/2026-03-10T00:00:00Z", export="true")
     for level, id_ in (("workspace", "{ws}"), ("project", project), ("workspace_user", world.owner.workspace_user_id)):
         to.ask("GET", f"/workspaces/{{ws}}/rates/{level}/{id_}")
         to.ask("GET", f"/workspaces/{{ws}}/rates/{level}/{id_}", type="labor_costs")

@@ -86,3 +86,29 @@ def test_a_new_organization_is_answered_but_the_sandbox_keeps_its_one(toggl: Api
     assert len(toggl.get("/me/organizations").json()) == 1
     for body in ({}, {"name": "New"}):
         assert toggl.write("POST", "/organizations", body).status_code == 400
+
+
+def test_the_audit_log_needs_premium_and_an_administrator(toggl: ApiCaller) -> None:
+    path = "/audit_logs/{org}/2020-01-01T00:00:00Z/2030-01-01T00:00:00Z"
+    refused = toggl.get(path)
+    assert (refused.status_code, refused.json()) == (403, "User does not have access to the audit logs")
+    toggl.sandbox.set(plan="premium")
+    assert toggl.get(path).status_code == 200
+    assert toggl.get("/audit_logs/{org}/2020-01-01/tomorrow").status_code == 400
+    toggl.world.owner.is_admin = False
+    assert toggl.get(path).status_code == 403
+
+
+def test_the_audit_log_is_filtered_and_comes_by_pages_or_whole(toggl: ApiCaller) -> None:
+    toggl.sandbox.set(plan="premium")
+    toggl.sandbox.mutate(seed=1, n=60, kinds=["create_tag", "rename_client"])
+    path = "/audit_logs/{org}/2020-01-01T00:00:00Z/2030-01-01T00:00:00Z"
+    whole = toggl.get(path, export="true").json()
+    first, second = (toggl.get(path, page_number=number).json() for number in (1, 2))
+    assert len(first) == 50
+    assert [*first, *second] == whole[: 50 + len(second)]
+    tags = toggl.get(path, export="true", entity_type="tag", action="created").json()
+    assert tags == [row for row in whole if (row["entity_type"], row["action"]) == ("tag", "created")] != []
+    one = tags[0]["entity_id"]
+    assert [row["entity_id"] for row in toggl.get(path, entity_type="tag", entity_id=one).json()] == [one]
+    assert toggl.get(path, workspace_id=1).json() == []

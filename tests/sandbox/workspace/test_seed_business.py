@@ -35,7 +35,9 @@ def test_timesheets_of_a_setup_are_its_weeks_and_have_every_status(world: World)
         assert sheet.at <= NOW
 
 
-@pytest.mark.parametrize("table", ["invoices", "expenses", "project_groups", "timesheet_setups", "currencies"])
+@pytest.mark.parametrize(
+    "table", ["invoices", "expenses", "project_groups", "timesheet_setups", "currencies", "goals", "alerts"]
+)
 def test_one_of_each_is_deleted_and_others_are_not(world: World, table: str) -> None:
     records = getattr(world, table).values()
     assert len(live(records)) == len(records) - 1 > 1

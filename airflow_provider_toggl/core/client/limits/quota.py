@@ -28,7 +28,7 @@ SAME_RESET_SECONDS = 3.0
 PUBLISHED_QUOTAS = {"Free": 30, "Starter": 240, "Premium": 600}
 
 _WORKSPACE = re.compile(r"^/(?:api/v9/workspaces|reports/api/v3/workspace|webhooks/api/v1/\w+)/(\d+)")
-_ORGANIZATION = re.compile(r"^/api/v9/organizations/(\d+)")
+_ORGANIZATION = re.compile(r"^/api/v9/(?:organizations|audit_logs)/(\d+)")
 
 
 def lane_of(path: str, organizations: dict[int, int]) -> str:

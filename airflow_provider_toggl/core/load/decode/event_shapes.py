@@ -10,7 +10,7 @@ import msgspec
 from airflow_provider_toggl.core.load.decode.shapes import MEMBERS, OBJECTS, Field, Shape
 from airflow_provider_toggl.core.streams import STREAM_BY_ENTITY
 
-SKIPPED_ENTITIES = frozenset({"project_group", "workspace"})
+SKIPPED_ENTITIES = frozenset({"workspace"})
 """Entities of webhooks that no table keeps."""
 
 _DIGITS = 19

@@ -123,6 +123,12 @@ _REQUIRED = {
     "project_groups": ("project_id", "group_id"),
     "invoices": (),
     "expenses": (),
+    "goals": ("user_id",),
+    "alerts": ("source_kind",),
+    "time_entry_constraints": ("time_entry_constraints_enabled",),
+    "audit_log": (),
+    "timesheet_history": (),
+    "project_periods": ("end_date",),
 }
 _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "groups": {"id": ("group_id", "id"), "user_ids": ("users",), "workspace_ids": ("workspaces",)},
@@ -132,7 +138,10 @@ _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "organization_users": {"group_ids": ("groups",), "user_workspaces": ("workspaces",)},
     "invoices": {"id": ("user_invoice_id", "id"), "at": ("updated_at", "at")},
     "expenses": {"at": ("updated_at", "at")},
+    "goals": {"id": ("goal_id", "id")},
     "workspaces": {"workspace_id": ("id",)},
+    "audit_log": {"created_at": ("created_at", "at"), "at": ("created_at", "at")},
+    "timesheet_history": {"created_at": ("created_at", "at"), "at": ("created_at", "at")},
 }
 # A member of a workspace has other keys than a user: v9's /workspaces/{id}/workspace_users and /users.
 # Its id is that of the membership; users are known everywhere else by their own.
@@ -170,7 +179,7 @@ def _build_shape(stream: str, keys: dict[str, tuple[str, ...]], required: tuple[
     return Shape(
         stream,
         tuple(fields),
-        tuple(name for name in derived if name != "workspace_id") or ("id",),
+        tuple(name for name in derived or ("id",) if name != "workspace_id"),
         required,
         _build_struct(stream, fields),
         _build_struct(f"{stream}_json", json_fields) if json_fields else None,

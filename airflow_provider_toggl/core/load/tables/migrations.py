@@ -53,8 +53,14 @@ _SECOND_STREAMS = (
     "project_groups",
     "invoices",
     "expenses",
+    "goals",
+    "alerts",
+    "time_entry_constraints",
     "workspaces",
     "organizations",
+    "audit_log",
+    "timesheet_history",
+    "project_periods",
 )
 
 

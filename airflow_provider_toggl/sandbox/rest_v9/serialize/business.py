@@ -1,14 +1,23 @@
-"""The JSON of timesheets, invoices, expenses and groups of projects, as the published definitions say.
+"""The JSON of timesheets, invoices, expenses, goals, alerts and groups of projects, as the published definitions say.
 
 Nobody has published a recorded answer of these endpoints.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from airflow_provider_toggl.sandbox.formats import invoice_items, micros_z, seconds_z
-from airflow_provider_toggl.sandbox.workspace.records import Expense, Invoice, ProjectGroup, Timesheet, TimesheetSetup
+from airflow_provider_toggl.sandbox.workspace.records import (
+    Alert,
+    Expense,
+    Goal,
+    Invoice,
+    ProjectGroup,
+    Timesheet,
+    TimesheetSetup,
+)
 from airflow_provider_toggl.sandbox.workspace.world import World
 
 Json = dict[str, Any]
@@ -153,4 +162,84 @@ def v9_expense(world: World, expense: Expense) -> Json:
         "updated_at": micros_z(expense.at),
         "deleted_at": None,
         "timezone": world.users[expense.user_id].timezone,
+    }
+
+
+def v9_goal(world: World, goal: Goal) -> Json:
+    """Return the JSON of a goal; the words of its status and comparison are invented."""
+    today = world.now().date()
+    monday = today - timedelta(days=today.weekday())
+    return {
+        "goal_id": goal.id,
+        "workspace_id": goal.workspace_id,
+        "user_id": goal.user_id,
+        "user_name": world.users[goal.user_id].fullname,
+        "creator_user_id": goal.creator_user_id,
+        "creator_user_name": world.users[goal.creator_user_id].fullname,
+        "name": goal.name,
+        "icon": "",
+        "active": goal.active,
+        "team_goal": goal.team_goal,
+        "status": "in_progress" if goal.tracked_seconds < goal.target_seconds else "completed",
+        "comparison": "gte",
+        "target_seconds": goal.target_seconds,
+        "billable": False,
+        "project_ids": goal.project_ids,
+        "task_ids": [],
+        "tag_ids": [],
+        "tags": [],
+        "recurrence": "weekly",
+        "start_date": goal.start_date.isoformat(),
+        "end_date": "",
+        "current_recurrence_start_date": monday.isoformat(),
+        "current_recurrence_end_date": (monday + timedelta(days=6)).isoformat(),
+        "current_recurrence_tracked_seconds": goal.tracked_seconds,
+        "last_completed_recurrence_end_date": (monday - timedelta(days=1)).isoformat(),
+        "last_notified_at": "",
+        "streak": 1,
+        "permissions": [],
+    }
+
+
+def v9_alert(world: World, alert: Alert) -> Json:
+    """Return the JSON of an alert, with details of its project; the words of source and threshold are invented."""
+    project = world.projects[alert.project_id]
+    client = world.clients.get(project.client_id or 0)
+    return {
+        "id": alert.id,
+        "wid": alert.workspace_id,
+        "project_id": project.id,
+        "project_name": project.name,
+        "project_color": project.color,
+        **({} if client is None else {"client_id": client.id, "client_name": client.name}),
+        "billable": project.billable,
+        "isPrivate": project.is_private,
+        "isFixedFee": False,
+        "estimatedHours": (project.estimated_seconds or 0) // 3600,
+        "object_type": 1,
+        "source_kind": "estimate",
+        "threshold_type": "percentage",
+        "threshold": alert.thresholds[0],
+        "thresholds": alert.thresholds,
+        "receivers": len(alert.receiver_users),
+        "receiver_roles": alert.receiver_roles,
+        "receiver_users": alert.receiver_users,
+        "receiver_users_name": [world.users[id_].fullname for id_ in alert.receiver_users],
+        "receiver_groups": [],
+        "errors": [],
+    }
+
+
+def v9_constraints(world: World) -> Json:
+    """Return the JSON of the constraints of time entries."""
+    (constraints,) = world.time_entry_constraints.values()
+    return {
+        name: getattr(constraints, name)
+        for name in (
+            "time_entry_constraints_enabled",
+            "description_present",
+            "project_present",
+            "task_present",
+            "tag_present",
+        )
     }

@@ -12,7 +12,15 @@ from airflow_provider_toggl.sandbox.formats import (
     seconds_z,
     units,
 )
-from airflow_provider_toggl.sandbox.workspace.records import Client, Project, ProjectUser, Tag, Task, TimeEntry
+from airflow_provider_toggl.sandbox.workspace.records import (
+    Client,
+    Project,
+    ProjectPeriod,
+    ProjectUser,
+    Tag,
+    Task,
+    TimeEntry,
+)
 from airflow_provider_toggl.sandbox.workspace.world import World
 
 Json = dict[str, Any]
@@ -99,6 +107,7 @@ def v9_project(world: World, project: Project, *, fresh_write: bool = False, cre
     estimated = project.estimated_seconds if paid else None
     tracked = None if fresh_write or created else world.tracked_seconds()[0].get(project.id)
     status = "deleted" if project.deleted_at else "active" if project.active else "archived"
+    periods = world.periods_of(project)
     return {
         "id": project.id,
         "workspace_id": project.workspace_id,
@@ -118,9 +127,10 @@ def v9_project(world: World, project: Project, *, fresh_write: bool = False, cre
         "rate": units(world.rates.current_cents("billable_rates", project)),
         "rate_last_updated": seconds_or_none(world.rates.changed_at("billable_rates", project)),
         "currency": world.workspace.default_currency if paid else None,
-        "recurring": False,
+        "recurring": bool(periods),
         "template_id": None,
-        "recurring_parameters": None,
+        "recurring_parameters": [v9_recurrence(project)] if periods else None,
+        **({"current_period": v9_period(periods[-1])} if periods else {}),
         "fixed_fee": None,
         "actual_hours": None if tracked is None else tracked // 3600,
         "actual_seconds": tracked,
@@ -130,6 +140,23 @@ def v9_project(world: World, project: Project, *, fresh_write: bool = False, cre
         "cid": project.client_id,
         **({"can_track_time": project.active} if world.settings.newer_keys else {}),
         "permissions": None,
+    }
+
+
+def v9_period(period: ProjectPeriod) -> Json:
+    """Return the JSON of a period of a recurring project."""
+    return {"start_date": period.start_date.isoformat(), "end_date": period.end_date.isoformat()}
+
+
+def v9_recurrence(project: Project) -> Json:
+    """Return the JSON of how a project recurs; the word for its period is that of the definition."""
+    return {
+        "custom_period": project.recurs_days,
+        "estimated_seconds": project.estimated_seconds or 0,
+        "parameter_start_date": project.start_date.isoformat(),
+        "parameter_end_date": None,
+        "period": "custom",
+        "project_start_date": project.start_date.isoformat(),
     }
 
 

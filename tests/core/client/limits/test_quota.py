@@ -29,6 +29,7 @@ from airflow_provider_toggl.core.client.limits.quota import (
         ("/webhooks/api/v1/subscriptions/7", "organization:3"),
         ("/api/v9/workspaces/8/projects", "workspace:8"),
         ("/api/v9/organizations/3/workspaces/8/groups", "organization:3"),
+        ("/api/v9/audit_logs/3/2026-01-01T00:00:00Z/2026-02-01T00:00:00Z", "organization:3"),
     ],
 )
 def test_a_path_is_charged_to_its_lane(path, lane):

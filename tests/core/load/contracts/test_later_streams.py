@@ -14,8 +14,8 @@ from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.core.sync.pull import Pull
 from airflow_provider_toggl.sandbox.mutate import KINDS
 
-# Rates are read for objects of other tables; tests/core/sync/test_rated_objects.py has them.
-LATER = [name for name in STREAMS if name not in (*truth.STREAMS, "rates")]
+# Histories are read for objects of other tables: tests/core/sync/test_rated_objects.py, test_changed_timesheets.py.
+LATER = [name for name, stream in STREAMS.items() if name not in truth.STREAMS and stream.listing != "histories"]
 KINDS_OF_LATER = [kind for kind, (_, of, _) in KINDS.items() if of in LATER or of == "users"]
 
 

@@ -112,7 +112,9 @@ def test_every_value_in_a_group_is_loaded_or_rejected_and_its_neighbours_are_loa
 # What some stream requires, and so a row of each.
 GOOD = json.dumps(
     {"at": unusual_values.AT, "start": unusual_values.AT, "start_date": "2026-03-09", "iso_code": "EUR"}
-    | dict.fromkeys(("name", "type", "level", "status"), "x")
+    | {"end_date": "2026-03-15"}
+    | {"time_entry_constraints_enabled": True}
+    | dict.fromkeys(("name", "type", "level", "status", "source_kind"), "x")
     | dict.fromkeys(("id", "group_id", "project_id", "user_id", "member_id", "timesheet_setup_id", "duration"), 1)
 ).encode()
 

@@ -18,7 +18,7 @@ def test_every_entity_of_webhooks_has_a_stream_or_is_skipped() -> None:
 
 def test_every_stream_that_each_plan_has_has_events_but_groups_and_workspaces() -> None:
     without_needs = {one.name for one in STREAMS.values() if not one.needs}
-    assert set(STREAM_BY_ENTITY.values()) == without_needs - {"groups", "workspaces"}
+    assert set(STREAM_BY_ENTITY.values()) - {"project_groups"} == without_needs - {"groups", "workspaces"}
 
 
 @pytest.mark.parametrize("entity", EVENT_SHAPES)

@@ -265,9 +265,8 @@ def test_bytes_that_are_no_json_are_rejected() -> None:
     assert rejected(stored).reason.startswith("the body is not JSON")
 
 
-@pytest.mark.parametrize("entity", ["project_group", "workspace"])
-def test_entities_without_a_table_are_skipped_and_counted(entity: str) -> None:
-    decoded = decode_events([received_event(webhook_body(entity, "created", {"id": 1, "name": "?"}))])
+def test_an_entity_without_a_table_is_skipped_and_counted() -> None:
+    decoded = decode_events([received_event(webhook_body("workspace", "created", {"id": 1, "name": "?"}))])
     assert (decoded.batches, decoded.skipped) == ((), 1)
 
 

@@ -41,6 +41,8 @@ MINIMAL = {
     "project_groups": {"id": 1, "pid": 2, "group_id": 3},
     "invoices": {"user_invoice_id": 1},
     "expenses": {"id": 1},
+    "goals": {"goal_id": 1, "user_id": 2},
+    "alerts": {"id": 1, "source_kind": "x"},
     "workspaces": {"id": 1, "name": "x"},
     "organizations": {"id": 1, "name": "x"},
 }
