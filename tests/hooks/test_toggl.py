@@ -189,8 +189,8 @@ def test_a_page_is_requested_when_it_is_needed(hook: TogglHook, sandbox: Running
     sandbox.set(plan="premium")
     pages = getattr(hook, stream)()
     assert asked(sandbox) == []
-    first = next(pages)
-    assert isinstance(first, list)
+    # The audit log has months without a record.
+    first = next(page for page in pages if page)
     assert isinstance(first[0], dict)
     ending = STREAMS[stream].path.rpartition("}")[2]
     assert [call for call in asked(sandbox) if call.endswith(ending)][-1:] == asked(sandbox)[-1:]
