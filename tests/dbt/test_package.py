@@ -62,7 +62,19 @@ def test_the_documentation_names_each_model() -> None:
     assert [name for name in MODELS if not name.startswith(("stg_", "int_")) and f"`{name}`" not in page] == []
 
 
-def test_each_exposure_is_an_analysis_of_the_package() -> None:
-    for exposure in read_yaml(Path("models/exposures.yml"))["exposures"]:
-        text = (PACKAGE / "analyses" / f"{exposure['name']}.sql").read_text()
-        assert set(exposure["depends_on"]) == set(re.findall(r"ref\('\w+'\)", text))
+def test_each_column_is_described_and_each_model_has_a_test_of_its_key() -> None:
+    for file in (PACKAGE / "models").rglob("_*.yml"):
+        for model in read_yaml(file.relative_to(PACKAGE)).get("models", ()):
+            tests = [test for part in (model, *model["columns"]) for test in part.get("data_tests", ())]
+            assert any(test == "unique" or "toggl_track.unique_together" in test for test in tests), model["name"]
+            assert all(part.get("description") for part in (model, *model["columns"])), model["name"]
+
+
+def test_the_exposures_are_the_analyses_of_the_package() -> None:
+    exposures = read_yaml(Path("models/exposures.yml"))["exposures"]
+    refs = {path.stem: set(re.findall(r"ref\('\w+'\)", path.read_text())) for path in PACKAGE.glob("analyses/*.sql")}
+    assert {one["name"]: set(one["depends_on"]) for one in exposures} == refs
+    used = {ref for found in refs.values() for ref in found}
+    assert {"utilization", "project_profitability", "budget_burn", "unbilled", "approvals"} <= {
+        ref[5:-2] for ref in used
+    }
