@@ -83,7 +83,9 @@ class Project:
     """A project.
 
     :param hourly_rate_cents: prices its billable time entries on plans with rates.
-    :param estimated_seconds: the estimate of its time, whole hours.
+    :param estimated_seconds: the estimate of its time, whole hours; of a recurring project, that of a period.
+    :param fixed_fee: in units of the currency. No write sets it, nor the end and the period.
+    :param current_period: first and last day of the present period of a recurring project.
     """
 
     id: int
@@ -100,6 +102,9 @@ class Project:
     hourly_rate_cents: int | None = None
     estimated_seconds: int | None = None
     deleted_at: datetime | None = None
+    fixed_fee: float | None = None
+    end_date: date | None = None
+    current_period: tuple[date, date] | None = None
 
 
 @dataclass

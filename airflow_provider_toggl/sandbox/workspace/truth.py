@@ -67,9 +67,11 @@ def _time_entry(world: World, entry: TimeEntry) -> Row:
 
 def _project(world: World, project: Project) -> Row:
     if world.settings.plan == "free":
-        return _row(project, billable=None, hourly_rate_cents=None, estimated_seconds=None, currency=None)
+        paid = ("billable", "hourly_rate_cents", "estimated_seconds", "currency", "fixed_fee", "current_period")
+        return _row(project, **dict.fromkeys(paid))
     rate = world.rates.current_cents("billable_rates", project)
-    return _row(project, hourly_rate_cents=rate, currency=world.workspace.default_currency)
+    period = project.current_period and [day.isoformat() for day in project.current_period]
+    return _row(project, hourly_rate_cents=rate, currency=world.workspace.default_currency, current_period=period)
 
 
 def _unchanged(world: World, record: Client | Tag | ProjectGroup) -> Row:  # noqa: ARG001 - one signature for all streams

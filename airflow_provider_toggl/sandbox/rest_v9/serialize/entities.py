@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from airflow_provider_toggl.sandbox.formats import (
@@ -99,6 +100,7 @@ def v9_project(world: World, project: Project, *, fresh_write: bool = False, cre
     estimated = project.estimated_seconds if paid else None
     tracked = None if fresh_write or created else world.tracked_seconds()[0].get(project.id)
     status = "deleted" if project.deleted_at else "active" if project.active else "archived"
+    period = project.current_period if paid else None
     return {
         "id": project.id,
         "workspace_id": project.workspace_id,
@@ -118,19 +120,25 @@ def v9_project(world: World, project: Project, *, fresh_write: bool = False, cre
         "rate": units(world.rates.current_cents("billable_rates", project)),
         "rate_last_updated": seconds_or_none(world.rates.changed_at("billable_rates", project)),
         "currency": world.workspace.default_currency if paid else None,
-        "recurring": False,
+        "recurring": period is not None,
         "template_id": None,
         "recurring_parameters": None,
-        "fixed_fee": None,
+        **({} if period is None else {"current_period": _period(period)}),
+        "fixed_fee": project.fixed_fee if paid else None,
         "actual_hours": None if tracked is None else tracked // 3600,
         "actual_seconds": tracked,
         "start_date": project.start_date.isoformat(),
+        **({} if project.end_date is None else {"end_date": project.end_date.isoformat()}),
         **({} if created else {"status": status}),
         "wid": project.workspace_id,
         "cid": project.client_id,
         **({"can_track_time": project.active} if world.settings.newer_keys else {}),
         "permissions": None,
     }
+
+
+def _period(period: tuple[date, date]) -> Json:
+    return dict(zip(("start_date", "end_date"), (day.isoformat() for day in period), strict=True))
 
 
 def v9_client(world: World, client: Client) -> Json:
