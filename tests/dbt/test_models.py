@@ -6,11 +6,13 @@ import math
 import random
 import shutil
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from support.dbt_project import DBT, SCHEMA, DbtProject, Place, documented_models, execute
 from support.dbt_truth import Case, Expected, Past, Rows, add_budgets, change, falsify
@@ -122,19 +124,26 @@ def add_nights(world: World) -> None:
 
 def load(host: SandboxHost, worlds: Worlds, location: WarehouseLocation, place: Place, folder: Path) -> None:
     """Pull all worlds into one warehouse, before and after they change; a build sees the timesheets of both times."""
-    for world, past in worlds:
-        pull(host, world, location, DELETED)
-        past.loaded_at = world.now()
-        past.note_timesheets(world)
+    with keep_open(place):
+        for world, past in worlds:
+            pull(host, world, location, DELETED)
+            past.loaded_at = world.now()
+            past.note_timesheets(world)
     DbtProject(folder, place).build(FULL.variables(), "+snap_toggl_track__timesheets")
-    for seed, (world, past) in enumerate(worlds):
-        change(world, seed)
-        workspace = pull(host, world, location, STREAMS)
-        with location.open() as target:
-            request = ReconcileRequest(workspace.id, workspace.now())
-            Reconcile(workspace.session(), target, request, clock=workspace.clock).run()
-        past.note_timesheets(world)
-        execute(place, falsify(world, past, random.Random(seed)))
+    with keep_open(place):
+        for seed, (world, past) in enumerate(worlds):
+            change(world, seed)
+            workspace = pull(host, world, location, STREAMS)
+            with location.open() as target:
+                request = ReconcileRequest(workspace.id, workspace.now())
+                Reconcile(workspace.session(), target, request, clock=workspace.clock).run()
+            past.note_timesheets(world)
+            execute(place, falsify(world, past, random.Random(seed)))
+
+
+def keep_open(place: Place) -> AbstractContextManager[Any]:
+    """Keep a DuckDB file open. Otherwise each of some thousand loads opens it and writes all of it."""
+    return duckdb.connect(str(place)) if isinstance(place, Path) else nullcontext()
 
 
 def pull(host: SandboxHost, world: World, location: WarehouseLocation, streams: Iterable[str]) -> Workspace:

@@ -47,12 +47,6 @@ def sources() -> dict[str, dict[str, str]]:
     }
 
 
-def optional_sources() -> list[dict[str, Any]]:
-    """Return the source tables that a variable switches on."""
-    (source,) = read_yaml(SOURCES)["sources"]
-    return [table for table in source["tables"] if "enabled" in table.get("config", {})]
-
-
 def documented_models() -> dict[str, list[str]]:
     """Return the models that are documented, each with its columns."""
     return {
