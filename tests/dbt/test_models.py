@@ -33,7 +33,7 @@ from airflow_provider_toggl.sandbox.workspace.world import World
 
 pytestmark = [
     pytest.mark.soak,
-    pytest.mark.timeout(1800),
+    pytest.mark.timeout(3600),
     pytest.mark.skipif(DBT is None, reason="dbt, which TOGGL_DBT names, is not installed: make dbt"),
 ]
 
