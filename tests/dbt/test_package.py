@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from support.dbt_project import PACKAGE, documented_models, optional_sources, read_yaml, sources
+from support.dbt_project import PACKAGE, documented_models, read_yaml, sources
 from support.repository import ROOT
 from support.truth import rows
 
@@ -21,7 +21,6 @@ def test_each_table_of_a_stream_is_a_source() -> None:
 
 
 def test_sources_have_the_columns_of_the_tables_and_views_of_a_warehouse(empty_warehouse: Path) -> None:
-    """A source that this version does not create is switched off unless a variable says otherwise."""
     query = """
         select table_name, column_name, data_type from information_schema.columns
         where table_schema = 'toggl' order by ordinal_position
@@ -30,8 +29,7 @@ def test_sources_have_the_columns_of_the_tables_and_views_of_a_warehouse(empty_w
     for row in rows(empty_warehouse, query):
         there.setdefault(row["table_name"], {})[row["column_name"]] = row["data_type"].lower()
     wanted = {name: {key: DUCKDB.types[type_] for key, type_ in table.items()} for name, table in sources().items()}
-    assert {name: table for name, table in wanted.items() if name in there and there[name] != table} == {}
-    assert wanted.keys() - there.keys() <= {table["name"] for table in optional_sources()}
+    assert {name: table for name, table in wanted.items() if there.get(name) != table} == {}
 
 
 def test_each_table_of_a_stream_has_a_staging_model_that_reads_all_its_columns() -> None:
@@ -62,7 +60,19 @@ def test_the_documentation_names_each_model() -> None:
     assert [name for name in MODELS if not name.startswith(("stg_", "int_")) and f"`{name}`" not in page] == []
 
 
-def test_each_exposure_is_an_analysis_of_the_package() -> None:
-    for exposure in read_yaml(Path("models/exposures.yml"))["exposures"]:
-        text = (PACKAGE / "analyses" / f"{exposure['name']}.sql").read_text()
-        assert set(exposure["depends_on"]) == set(re.findall(r"ref\('\w+'\)", text))
+def test_each_column_is_described_and_each_model_has_a_test_of_its_key() -> None:
+    for file in (PACKAGE / "models").rglob("_*.yml"):
+        for model in read_yaml(file.relative_to(PACKAGE)).get("models", ()):
+            tests = [test for part in (model, *model["columns"]) for test in part.get("data_tests", ())]
+            assert any(test == "unique" or "toggl_track.unique_together" in test for test in tests), model["name"]
+            assert all(part.get("description") for part in (model, *model["columns"])), model["name"]
+
+
+def test_the_exposures_are_the_analyses_of_the_package() -> None:
+    exposures = read_yaml(Path("models/exposures.yml"))["exposures"]
+    refs = {path.stem: set(re.findall(r"ref\('\w+'\)", path.read_text())) for path in PACKAGE.glob("analyses/*.sql")}
+    assert {one["name"]: set(one["depends_on"]) for one in exposures} == refs
+    used = {ref for found in refs.values() for ref in found}
+    assert {"utilization", "project_profitability", "budget_burn", "unbilled", "approvals"} <= {
+        ref[5:-2] for ref in used
+    }

@@ -20,9 +20,6 @@ import yaml
 from support.repository import ROOT
 from support.truth import rows
 
-from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB
-from airflow_provider_toggl.core.load.engines.postgres.engine import POSTGRES
-
 DBT = os.environ.get("TOGGL_DBT")
 PACKAGE = ROOT / "dbt"
 SOURCES = Path("models/staging/_sources.yml")
@@ -50,12 +47,6 @@ def sources() -> dict[str, dict[str, str]]:
     }
 
 
-def optional_sources() -> list[dict[str, Any]]:
-    """Return the source tables that a variable switches on."""
-    (source,) = read_yaml(SOURCES)["sources"]
-    return [table for table in source["tables"] if "enabled" in table.get("config", {})]
-
-
 def documented_models() -> dict[str, list[str]]:
     """Return the models that are documented, each with its columns."""
     return {
@@ -76,19 +67,6 @@ def execute(place: Place, statements: Iterable[str]) -> None:
             db.execute(text)
 
 
-def create_optional_tables(place: Place) -> None:
-    """Create the tables that not every plan fills, empty, instead of those tables or views that are there."""
-    types = (DUCKDB if isinstance(place, Path) else POSTGRES).types
-    kinds = {
-        row["table_name"]: "view" if row["table_type"] == "VIEW" else "table"
-        for row in rows(place, "select table_name, table_type from information_schema.tables")
-    }
-    for name in (table["name"] for table in optional_sources()):
-        columns = ", ".join(f'"{column}" {types[type_]}' for column, type_ in sources()[name].items())
-        drop = [f"drop {kinds[name]} toggl.{name} cascade"] if name in kinds else []
-        execute(place, [*drop, f"create table toggl.{name} ({columns})"])
-
-
 class DbtProject:
     """The example of the documentation as a project in a folder, with this repository's package.
 
@@ -99,21 +77,17 @@ class DbtProject:
         self.place = place
         self._folder = Path(shutil.copytree(EXAMPLE, folder))
         (self._folder / "packages.yml").write_text(yaml.safe_dump({"packages": [{"local": str(PACKAGE)}]}))
-        self.run("deps")
+        # All that `dbt deps` does with a local package, which takes it as long as a build takes to begin.
+        (self._folder / "dbt_packages").mkdir()
+        (self._folder / "dbt_packages" / "toggl_track").symlink_to(PACKAGE)
 
-    def build(self, variables: Mapping[str, Any]) -> None:
-        """Build and test all models.
-
-        :raises AssertionError: something failed, or dbt warned.
-        """
-        self.run("--warn-error", "build", "--vars", json.dumps(variables))
-
-    def build_part(self, select: str, variables: Mapping[str, Any]) -> None:
-        """Build and test the models of a selection.
+    def build(self, variables: Mapping[str, Any], *select: str) -> None:
+        """Build and test all models, or those of a selection.
 
         :raises AssertionError: something failed, or dbt warned.
         """
-        self.run("--warn-error", "build", "--select", select, "--vars", json.dumps(variables))
+        selected = ("--select", *select) if select else ()
+        self.run("--warn-error", "build", *selected, "--vars", json.dumps(variables))
 
     def run(self, *arguments: str) -> str:
         """Run dbt and return its output.

@@ -1,7 +1,6 @@
 """What the models of the dbt package must say, computed in plain Python from the records of a sandbox.
 
-The sandbox has no budgets, labor costs, working hours or timesheets. ``Terms`` draws them, writes them into the tables
-of the warehouse, and is their truth.
+Nothing is read from the warehouse. ``Past`` has what the sandbox no longer shows at the end.
 """
 
 from __future__ import annotations
@@ -11,12 +10,15 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from airflow_provider_toggl.sandbox.mutate import mutate
+from airflow_provider_toggl.sandbox.workspace.seed_entries import DAY
 from airflow_provider_toggl.sandbox.workspace.truth import truth
-from airflow_provider_toggl.sandbox.workspace.world import World
+from airflow_provider_toggl.sandbox.workspace.world import World, live
 
 Key = tuple[Any, ...]
 Rows = dict[Key, dict[str, Any]]
@@ -73,7 +75,7 @@ class Case:
 
 @dataclass
 class Budget:
-    """The terms of a project.
+    """The budgets of a project.
 
     :param period: first and last day of the present period, if the project is recurring.
     """
@@ -86,174 +88,84 @@ class Budget:
 
 
 @dataclass
-class Timesheet:
-    """A timesheet of a user."""
+class Past:
+    """What a world no longer shows at the end, and what was written into tables that no pull writes.
 
-    id: int
-    user_id: int
-    start: date
-    end: date
-    status: str
-    submitted_at: datetime | None
-    decided_at: datetime | None
-
-
-@dataclass
-class Terms:
-    """The terms of a world: what the sandbox does not have.
-
-    :param currency: that of labor costs.
+    :param loaded_at: when it was loaded for the first time.
+    :param states: what builds saw of each timesheet: status and time of the decision.
     :param unpriced: time entries whose amount is not known, as after an event.
-    :param foreign: time entries in another currency than their project, as from before the project's was changed.
-    :param removed: time entries that were deleted after they were loaded, and when.
-    :param rated: the hourly rate and labor cost of time entries by the rates that held when they started.
+    :param foreign: time entries in another currency, as from before the workspace's was changed.
     """
 
-    currency: str
-    labor_costs: dict[int, float | None] = field(default_factory=dict)
-    minutes: dict[int, int | None] = field(default_factory=dict)
-    member_costs: dict[tuple[int, int], tuple[int, float]] = field(default_factory=dict)
-    budgets: dict[int, Budget] = field(default_factory=dict)
+    loaded_at: datetime
+    states: dict[int, list[tuple[str, datetime | None]]] = field(default_factory=lambda: defaultdict(list))
     unpriced: set[int] = field(default_factory=set)
     foreign: set[int] = field(default_factory=set)
-    removed: dict[int, datetime] = field(default_factory=dict)
-    rated: dict[int, tuple[float | None, float | None]] = field(default_factory=dict)
-    timesheets: list[Timesheet] = field(default_factory=list)
+
+    def note_timesheets(self, world: World) -> None:
+        """Remember the timesheets as a build sees them now."""
+        for sheet in truth(world, "timesheets"):
+            if not sheet["deleted_at"]:
+                self.states[sheet["id"]].append((sheet["status"], _instant(sheet["approved_or_rejected_at"])))
 
 
-def draw_terms(world: World, seed: int) -> Terms:
-    """Draw the terms of a world; the seed alone decides them."""
-    chance = random.Random(seed)
-    terms = Terms(chance.choice(("USD", "EUR")))
-    for user in truth(world, "users"):
-        terms.labor_costs[user["id"]] = chance.choice((None, 20.0, 35.5, 60.25))
-        terms.minutes[user["id"]] = chance.choice((None, 0, 240, 480))
-    for member in truth(world, "project_users"):
-        if not member["deleted_at"] and chance.random() < 0.4:
-            key = (member["project_id"], member["user_id"])
-            terms.member_costs[key] = (member["id"], chance.choice((15.0, 80.75)))
-    for project in truth(world, "projects"):
-        if not project["deleted_at"]:
-            terms.budgets[project["id"]] = _draw_budget(chance, world.now().date())
-    for entry in truth(world, "time_entries"):
-        if not entry["deleted_at"]:
-            _draw_fate(chance, terms, entry["id"])
-    _draw_timesheets(chance, terms, world)
-    return terms
+def add_budgets(world: World, chance: random.Random) -> None:
+    """Give budgets to projects, and a price to more time entries."""
+    today = world.now().date()
+    for project in live(world.projects.values()):
+        project.estimated_seconds = 3600 * chance.randrange(1, 30) if chance.random() < 0.7 else None
+        project.fixed_fee = chance.choice((None, None, 50.0, 900.5))
+        project.end_date = chance.choice((None, today - timedelta(days=20), today + timedelta(days=30)))
+        if chance.random() < 0.2:
+            project.recurs_days = chance.randrange(7, 40)
+    for entry in world.time_entries.values():
+        entry.billable = entry.billable or chance.random() < 0.3
 
 
-def _draw_budget(chance: random.Random, today: date) -> Budget:
-    recurs = chance.random() < 0.2
-    first = today - timedelta(days=chance.randrange(40))
-    return Budget(
-        chance.choice(("USD", "EUR")),
-        chance.choice((None, 3600, 20 * 3600, 400 * 3600)),
-        chance.choice((None, None, 50.0, 25_000.5)),
-        chance.choice((None, today - timedelta(days=20), today + timedelta(days=30))),
-        (first, first + timedelta(days=29)) if recurs else None,
-    )
+def change(world: World, seed: int) -> None:
+    """Change a world for three days: work before, during and after the approval of weeks, and what it is worth.
+
+    Records are deleted before others change: what was changed and then deleted between two loads, no load shows. Time
+    entries are deleted after all approvals, because the warehouse learns of a deletion later.
+    """
+
+    def make(n: int, *kinds: str) -> None:
+        mutate(world, seed=seed, n=n, kinds=list(kinds))
+
+    world.advance(DAY)
+    make(6, "late_edit")
+    world.advance(3600)
+    make(30, "move_timesheet")
+    make(20, "change_rate", "change_terms")
+    make(4, "delete_expense", "delete_invoice")
+    make(4, "change_expense", "change_invoice")
+    world.change(world.owner, {"working_hours_in_minutes": 0 if seed % 2 else None}, world.owner)
+    world.advance(3600)
+    if world.settings.plan != "free":
+        # There, an entry that reports lack may be one that the plan hides.
+        make(8, "delete_entry")
+    make(25, "late_edit", "move_day", "retime", "create", "create_over_midnight", "create_over_clock_change")
+    # Only what did not change for a day counts as deleted.
+    world.advance(2 * DAY)
 
 
-def _draw_fate(chance: random.Random, terms: Terms, entry_id: int) -> None:
-    fate = chance.random()
-    if fate < 0.04:
-        terms.unpriced.add(entry_id)
-    elif fate < 0.08:
-        terms.removed[entry_id] = datetime(2027, 1, 1, tzinfo=timezone.utc)
-    elif fate < 0.2:
-        terms.foreign.add(entry_id)
-    terms.rated[entry_id] = (chance.choice((None, 90.0)), chance.choice((None, 42.5)))
-
-
-def _draw_timesheets(chance: random.Random, terms: Terms, world: World) -> None:
-    last = world.now().date()
-    for user_id in terms.labor_costs:
-        for back in range(0, 56, 7):
-            start = last - timedelta(days=last.weekday() + back)
-            status = chance.choice(("open", "submitted", "approved", "rejected"))
-            decided = status in ("approved", "rejected")
-            at = datetime(start.year, start.month, start.day, 9, tzinfo=timezone.utc) + timedelta(days=8)
-            sheet = Timesheet(
-                world.id_offset + len(terms.timesheets) + 1,
-                user_id,
-                start,
-                start + timedelta(days=6),
-                status,
-                None if status == "open" else at - timedelta(days=1),
-                at if decided else None,
-            )
-            terms.timesheets.append(sheet)
-
-
-def statements(world: World, terms: Terms) -> Iterator[str]:
-    """Yield what writes the terms into the tables, for DuckDB and PostgreSQL."""
-    workspace = world.workspace.id
-    yield f"update toggl.time_entries set currency = 'USD' where workspace_id = {workspace}"
-    for project_id, budget in terms.budgets.items():
-        period = None
-        if budget.period is not None:
-            period = f'{{"start_date": "{budget.period[0]}", "end_date": "{budget.period[1]}"}}'
-        yield (
-            f"update toggl.projects set currency = {sql(budget.currency)}, end_date = {sql(budget.end_date)}, "
-            f"estimated_seconds = {sql(budget.estimated_seconds)}, fixed_fee = {sql(budget.fixed_fee)}, "
-            f"recurring = {sql(budget.period is not None)}, current_period = {sql(period)} where id = {project_id}"
-        )
-        yield f"update toggl.time_entries set currency = {sql(budget.currency)} where project_id = {project_id}"
-    for id_, cost in terms.member_costs.values():
-        yield f"update toggl.project_users set labor_cost = {cost} where id = {id_}"
-    if terms.foreign:
-        ids = ", ".join(map(str, terms.foreign))
-        yield f"update toggl.time_entries set currency = 'GBP' where id in ({ids})"
-    if terms.unpriced:
-        yield (
-            "update toggl.time_entries set hourly_rate_cents = null, billable_amount_cents = null, currency = null "
-            f"where id in ({', '.join(map(str, terms.unpriced))})"
-        )
-    for id_, at in terms.removed.items():
-        yield f"update toggl.time_entries set {'deleted_at' if id_ % 2 else 'absent_at'} = {sql(at)} where id = {id_}"
-    for entry in read_entries(world, terms, Case("UTC", optional=True)):
-        rate, cost = terms.rated[entry.id]
-        hours_ = None if entry.seconds is None else entry.seconds / 3600
-        values = (entry.id, workspace, rate, times(rate, hours_), entry.currency, cost, times(cost, hours_))
-        yield (
-            "insert into toggl.time_entry_amounts (time_entry_id, workspace_id, rate, amount, currency, labor_cost, "
-            f"cost, cost_currency) values ({', '.join(map(sql, values))}, {sql(terms.currency)})"
-        )
-    seen = "timestamptz '2026-01-01 00:00:00+00:00'"
-    yield (
-        "insert into toggl.workspaces (id, workspace_id, default_currency, seen_at) "
-        f"values ({workspace}, {workspace}, {sql(terms.currency)}, {seen})"
-    )
-    for user_id, cost in terms.labor_costs.items():
-        yield (
-            "insert into toggl.workspace_users (id, workspace_id, user_id, labor_cost, working_hours_in_minutes, "
-            f"seen_at) values ({user_id}, {workspace}, {user_id}, {sql(cost)}, {sql(terms.minutes[user_id])}, {seen})"
-        )
-    for sheet in terms.timesheets:
-        values = (sheet.id, workspace, sheet.user_id, sheet.start, sheet.end, sheet.status)
-        values += (sheet.submitted_at, sheet.decided_at)
-        yield (
-            "insert into toggl.timesheets (id, workspace_id, member_id, start_date, end_date, status, submitted_at, "
-            f"approved_or_rejected_at, seen_at) values ({', '.join(map(sql, values))}, {seen})"
-        )
+def falsify(world: World, past: Past, chance: random.Random) -> Iterator[str]:
+    """Draw the entries whose amount or currency is not what Toggl says now; yield what writes that into the table."""
+    for entry in live(world.time_entries.values()):
+        drawn = chance.random()
+        if drawn < 0.04:
+            past.unpriced.add(entry.id)
+        elif drawn < 0.16:
+            past.foreign.add(entry.id)
+    unknown = "hourly_rate_cents = null, billable_amount_cents = null, currency = null"
+    for ids, values in ((past.unpriced, unknown), (past.foreign, "currency = 'GBP'")):
+        if ids:
+            yield f"update toggl.time_entries set {values} where id in ({', '.join(map(str, ids))})"
 
 
 def times(one: float | None, other: float | None) -> float | None:
     """Return a product, None if a factor is not known."""
     return None if one is None or other is None else one * other
-
-
-def sql(value: Any) -> str:
-    """Return a value as SQL."""
-    if value is None:
-        return "null"
-    if isinstance(value, datetime):
-        return f"timestamptz '{value.isoformat()}'"
-    if isinstance(value, date):
-        return f"date '{value}'"
-    if isinstance(value, str):
-        return f"'{value}'"
-    return str(value).lower()
 
 
 @dataclass
@@ -269,8 +181,9 @@ class Entry:
     billable: bool
     start: int
     seconds: int | None
+    rate: float | None
     amount: float | None
-    currency: str
+    currency: str | None
     amount_source: str | None
     hourly_cost: float | None
     cost_source: str | None
@@ -290,61 +203,88 @@ class Entry:
         return datetime.fromtimestamp(self.start, zone).date()
 
 
-def read_entries(world: World, terms: Terms, case: Case) -> list[Entry]:
-    """Return the time entries that the warehouse has, the removed ones included."""
+def read_entries(world: World, past: Past, case: Case) -> list[Entry]:
+    """Return the time entries that the warehouse has, those that were deleted after the first load included."""
     clients = {row["id"]: row["client_id"] for row in truth(world, "projects") if not row["deleted_at"]}
     names = {row["id"]: row["name"] for row in truth(world, "tags") if not row["deleted_at"]}
     found = []
     for row in truth(world, "time_entries"):
-        if row["deleted_at"]:
+        removed_at = _instant(row["deleted_at"])
+        if removed_at is not None and removed_at < past.loaded_at:
             continue
-        project = row["project_id"]
         entry = Entry(
             id=row["id"],
             workspace_id=world.workspace.id,
             user_id=row["user_id"],
-            project_id=project,
-            client_id=clients.get(project),
+            project_id=row["project_id"],
+            client_id=clients.get(row["project_id"]),
             tags={names[tag] for tag in row["tag_ids"] if tag in names},
             billable=row["billable"],
             start=_seconds(row["start"]),
             seconds=None if row["running"] else row["duration"],
+            rate=None,
             amount=None,
-            currency=_currency(terms, project, row["id"]),
+            currency=row["currency"],
             amount_source=None,
             hourly_cost=None,
             cost_source=None,
-            cost_currency=terms.currency if case.optional else case.cost_currency,
+            cost_currency=world.workspace.default_currency if case.optional else case.cost_currency,
             updated_at=_seconds(row["at"]),
-            removed_at=terms.removed.get(row["id"]),
+            removed_at=removed_at,
         )
-        _price(entry, row, terms, case)
+        _price(entry, row, world, past, case)
+        _cost(entry, world, case)
         found.append(entry)
     return found
 
 
-def _price(entry: Entry, row: dict[str, Any], terms: Terms, case: Case) -> None:
-    """Set amount and cost: what Toggl's report said, else the rate of that day; the cost of that day, else today's."""
-    rate, cost = terms.rated[entry.id] if case.optional else (None, None)
-    cents = None if entry.id in terms.unpriced else row["billable_amount_cents"]
-    if cents is not None:
-        entry.amount, entry.amount_source = cents / 100, "report"
-    elif times(rate, entry.hours) is not None:
-        entry.amount, entry.amount_source = times(rate, entry.hours), "rates"
-    member = terms.member_costs.get((entry.project_id or 0, entry.user_id))
-    present = member[1] if member else terms.labor_costs[entry.user_id] if case.optional else None
-    if cost is not None:
-        entry.hourly_cost, entry.cost_source = cost, "rates"
-    elif present is not None:
-        entry.hourly_cost, entry.cost_source = present, "present"
+def _price(entry: Entry, row: dict[str, Any], world: World, past: Past, case: Case) -> None:
+    """Set rate, amount and currency: what Toggl's report says, else what the rate of that day says."""
+    rate = None if row["hourly_rate_cents"] is None else row["hourly_rate_cents"] / 100
+    cents = row["billable_amount_cents"]
+    if entry.id in past.foreign:
+        entry.currency = "GBP"
+    if entry.id not in past.unpriced:
+        entry.rate = rate
+        if cents is not None:
+            entry.amount, entry.amount_source = cents / 100, "report"
+        return
+    if not case.optional:
+        rate = None
+    entry.rate, entry.amount = rate, times(rate, entry.hours)
+    entry.amount_source = None if entry.amount is None else "rates"
+    if rate is None and (entry.project_id is None or world.settings.plan == "free"):
+        entry.currency = None
 
 
-def _currency(terms: Terms, project_id: int | None, entry_id: int) -> Any:
-    if entry_id in terms.foreign:
-        return "GBP"
-    if project_id in terms.budgets:
-        return terms.budgets[project_id].currency
-    return None if entry_id in terms.unpriced else "USD"
+def _cost(entry: Entry, world: World, case: Case) -> None:
+    """Set the cost of an hour: of that day, else today's of the person in the project, or in the workspace."""
+    rates, record = world.rates, world.time_entries[entry.id]
+    if rates.refusal("labor_costs") is not None:
+        return
+    member = next(
+        (
+            one
+            for one in live(world.project_users.values())
+            if (one.project_id, one.user_id) == (entry.project_id, entry.user_id)
+        ),
+        None,
+    )
+    present = None if member is None else rates.current_cents("labor_costs", member)
+    if case.optional and present is None:
+        present = rates.current_cents("labor_costs", world.users[entry.user_id])
+    then = rates.cents_of("labor_costs", record) if case.optional else None
+    for source, cents in (("present", present), ("rates", then)):
+        if cents is not None:
+            entry.hourly_cost, entry.cost_source = cents / 100, source
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
 
 
 def _seconds(text: str) -> int:
@@ -354,14 +294,14 @@ def _seconds(text: str) -> int:
 class Expected:
     """The rows of the models, by their keys.
 
-    :param worlds: worlds with different IDs, and their terms.
+    :param worlds: worlds with different IDs, and their past.
     """
 
-    def __init__(self, worlds: Iterable[tuple[World, Terms]], case: Case) -> None:
+    def __init__(self, worlds: Iterable[tuple[World, Past]], case: Case) -> None:
         self.case = case
         self.zone = ZoneInfo(case.zone)
         self.worlds = list(worlds)
-        self.everything = [entry for world, terms in self.worlds for entry in read_entries(world, terms, case)]
+        self.everything = [entry for world, past in self.worlds for entry in read_entries(world, past, case)]
         self.entries = [entry for entry in self.everything if entry.removed_at is None]
         self.stopped = [entry for entry in self.entries if entry.seconds is not None]
 
@@ -375,9 +315,11 @@ class Expected:
                 "is_running": entry.seconds is None,
                 "local_date": entry.local_date(self.zone),
                 "seconds": entry.seconds,
+                "hourly_rate": entry.rate,
                 "amount": entry.amount,
                 "amount_source": entry.amount_source,
                 "currency": entry.currency,
+                "hourly_cost": entry.hourly_cost,
                 "cost": entry.cost,
                 "cost_source": entry.cost_source,
                 "cost_currency": entry.cost_currency,
@@ -432,9 +374,9 @@ class Expected:
     def available_hours(self) -> dict[tuple[int, int], tuple[float | None, str | None]]:
         """Return the weekly hours of each person and where they are from."""
         found: dict[tuple[int, int], tuple[float | None, str | None]] = {}
-        for world, terms in self.worlds:
-            for user_id, minutes in terms.minutes.items():
-                person = (world.workspace.id, user_id)
+        for world, _ in self.worlds:
+            for user in truth(world, "workspace_users"):
+                person, minutes = (world.workspace.id, user["user_id"]), user["working_hours_in_minutes"]
                 if self.case.optional and minutes:
                     days = self.case.working_days if self.case.working_hours_period == "day" else 1
                     found[person] = (minutes / 60 * days, "toggl")
@@ -486,7 +428,26 @@ class Expected:
         }
 
     def budgets(self) -> dict[int, Budget]:
-        return {id_: budget for _, terms in self.worlds for id_, budget in terms.budgets.items()}
+        """Return the budgets of projects that exist, by the project."""
+        return {
+            row["id"]: Budget(
+                row["currency"],
+                row["estimated_seconds"],
+                row["fixed_fee"],
+                _day(row["end_date"]),
+                row["current_period"] and tuple(map(date.fromisoformat, row["current_period"])),
+            )
+            for row in self._rows("projects")
+            if not row["deleted_at"]
+        }
+
+    def _rows(self, stream: str) -> Iterator[dict[str, Any]]:
+        """Yield the records of a stream that were not deleted before the first load."""
+        for world, past in self.worlds:
+            for row in truth(world, stream):
+                gone = _instant(row["deleted_at"])
+                if gone is None or gone >= past.loaded_at:
+                    yield row
 
     def budget_burn(self) -> Rows:
         by_project: dict[int | None, list[Entry]] = defaultdict(list)
@@ -559,26 +520,59 @@ class Expected:
         by_user: dict[int, list[Entry]] = defaultdict(list)
         for entry in self.everything:
             by_user[entry.user_id].append(entry)
+        states = {id_: seen for _, past in self.worlds for id_, seen in past.states.items()}
         return {
-            (sheet.id,): self._approval(sheet, by_user[sheet.user_id])
-            for _, terms in self.worlds
-            for sheet in terms.timesheets
+            (sheet["id"],): self._approval(sheet, states[sheet["id"]], by_user[sheet["member_id"]])
+            for sheet in self._rows("timesheets")
         }
 
-    def _approval(self, sheet: Timesheet, entries: list[Entry]) -> dict[str, Any]:
-        inside = [entry for entry in entries if sheet.start <= entry.local_date(self.zone) <= sheet.end]
+    def _approval(
+        self, sheet: dict[str, Any], states: list[tuple[str, datetime | None]], entries: list[Entry]
+    ) -> dict[str, Any]:
+        start, end = date.fromisoformat(sheet["start_date"]), date.fromisoformat(sheet["end_date"])
+        inside = [entry for entry in entries if start <= entry.local_date(self.zone) <= end]
         kept = [entry for entry in inside if entry.removed_at is None]
-        approved = sheet.decided_at if sheet.status == "approved" else None
+        approved = max((at for status, at in states if status == "approved" and at), default=None)
         edited = [entry for entry in kept if approved and entry.updated_at > approved.timestamp()]
         deleted = [entry for entry in inside if approved and entry.removed_at and entry.removed_at > approved]
         return {
-            "user_id": sheet.user_id,
-            "status": sheet.status,
+            "user_id": sheet["member_id"],
+            "status": sheet["status"],
             "approved_at": approved,
-            "times_reopened": 0,
+            "times_reopened": sum(before[0] == "approved" and before != after for before, after in pairwise(states)),
             "hours": hours(kept),
             "edited_after_approval": len(edited),
             "deleted_after_approval": len(deleted),
+        }
+
+    def dim_user(self) -> Rows:
+        return self._columns("users", fullname="fullname", email="email", is_inactive="inactive")
+
+    def dim_client(self) -> Rows:
+        return self._columns("clients", client_name="name", is_archived="archived")
+
+    def dim_project(self) -> Rows:
+        same = ("client_id", "is_private", "currency", "fixed_fee")
+        named = {"project_name": "name", "is_active": "active", "is_billable": "billable"}
+        return self._columns("projects", **named, **{name: name for name in same})
+
+    def dim_task(self) -> Rows:
+        return self._columns("tasks", task_name="name", project_id="project_id", user_id="user_id", is_active="active")
+
+    def stg_toggl_track__expenses(self) -> Rows:
+        return self._columns("expenses", currency="currency", total_amount="total_amount", state="state")
+
+    def stg_toggl_track__invoices(self) -> Rows:
+        return self._columns("invoices", currency="currency", document_id="document_id")
+
+    def _columns(self, stream: str, **columns: str) -> Rows:
+        """Return columns of a model whose rows are the records of a stream, by the names that these have there."""
+        return {
+            (row["id"],): {
+                **{name: row[field] for name, field in columns.items()},
+                "is_deleted": row["deleted_at"] is not None,
+            }
+            for row in self._rows(stream)
         }
 
 

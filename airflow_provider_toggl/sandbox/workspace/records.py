@@ -83,8 +83,9 @@ class Project:
     """A project.
 
     :param hourly_rate_cents: prices its billable time entries on plans with rates.
-    :param estimated_seconds: the estimate of its time, whole hours.
+    :param estimated_seconds: the estimate of its time, whole hours; of a recurring project, that of a period.
     :param recurs_days: how long each of its periods is, from ``start_date`` on; None if it does not recur.
+    :param fixed_fee: in units of the currency. No write sets it, nor the end.
     """
 
     id: int
@@ -102,6 +103,8 @@ class Project:
     estimated_seconds: int | None = None
     recurs_days: int | None = None
     deleted_at: datetime | None = None
+    fixed_fee: float | None = None
+    end_date: date | None = None
 
 
 @dataclass(frozen=True)

@@ -81,11 +81,17 @@ def _time_entry(world: World, entry: TimeEntry) -> Row:
 
 def _project(world: World, project: Project) -> Row:
     if world.settings.plan == "free":
-        return _row(
-            project, "recurs_days", billable=None, hourly_rate_cents=None, estimated_seconds=None, currency=None
-        )
+        paid = ("billable", "hourly_rate_cents", "estimated_seconds", "currency", "fixed_fee", "current_period")
+        return _row(project, "recurs_days", **dict.fromkeys(paid))
     rate = world.rates.current_cents("billable_rates", project)
-    return _row(project, "recurs_days", hourly_rate_cents=rate, currency=world.workspace.default_currency)
+    present = [[one.start_date.isoformat(), one.end_date.isoformat()] for one in world.periods_of(project)[-1:]]
+    return _row(
+        project,
+        "recurs_days",
+        hourly_rate_cents=rate,
+        currency=world.workspace.default_currency,
+        current_period=present[0] if present else None,
+    )
 
 
 def _unchanged(world: World, record: Client | Tag | ProjectGroup) -> Row:  # noqa: ARG001 - one signature for all streams

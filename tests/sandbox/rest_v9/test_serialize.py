@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -160,13 +160,18 @@ class TestTheOthers:
         shown = v9_project(world, project)
         assert (shown["rate"], shown["billable"], shown["currency"]) == (62.5, True, "USD")
 
-    def test_an_estimate_is_shown_on_paid_plans_alone(self, world: World) -> None:
+    def test_budgets_are_shown_on_paid_plans_alone(self, world: World) -> None:
         project = next(iter(world.projects.values()))
-        project.estimated_seconds = 7200
-        for plan, shown in (("premium", (2, 7200)), ("free", (None, None))):
+        project.estimated_seconds, project.fixed_fee, project.recurs_days = 7200, 950.5, 10_000
+        period = {
+            "start_date": project.start_date.isoformat(),
+            "end_date": (project.start_date + timedelta(days=9_999)).isoformat(),
+        }
+        for plan, shown in (("premium", [2, 7200, 950.5, True, period]), ("free", [None, None, None, False, None])):
             world.settings.plan = plan
             document = v9_project(world, project)
-            assert (document["estimated_hours"], document["estimated_seconds"]) == shown
+            names = ("estimated_hours", "estimated_seconds", "fixed_fee", "recurring", "current_period")
+            assert [document.get(name) for name in names] == shown
 
     def test_deleted_ones_are_marked(self, world: World) -> None:
         def gone(things: dict[int, Any]) -> Any:
