@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,8 +36,8 @@ ENGINES = [
 
 
 @pytest.fixture(params=ENGINES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> WarehouseLocation:
-    """A place of an engine where nothing has been loaded yet."""
+def unprepared(request: pytest.FixtureRequest, tmp_path: Path) -> WarehouseLocation:
+    """A place of an engine that has no tables yet."""
     if request.param == "mysql":
         return WarehouseLocation("mysql", str(request.getfixturevalue("mariadb").port), f"toggl_{next(numbers)}")
     if request.param == "snowflake":
@@ -55,6 +57,16 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> WarehouseLocation:
         storage = json.dumps(request.getfixturevalue("moto").properties(tmp_path.name))
         return WarehouseLocation("iceberg", f"{tmp_path}#{storage}")
     return WarehouseLocation(request.param, str(tmp_path / f"warehouse.{request.param}"))
+
+
+@pytest.fixture
+def place(unprepared: WarehouseLocation, request: pytest.FixtureRequest) -> WarehouseLocation:
+    """A place of an engine where nothing has been loaded yet; with copied tables where creating them takes long."""
+    if unprepared.engine == "duckdb":
+        shutil.copy(request.getfixturevalue("empty_warehouse"), unprepared.where)
+    if unprepared.engine == "iceberg" and "#" not in unprepared.where:
+        return replace(unprepared, where=str(request.getfixturevalue("iceberg_folder")))
+    return unprepared
 
 
 @pytest.fixture

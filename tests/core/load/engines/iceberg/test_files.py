@@ -40,8 +40,8 @@ def rows_with(*starts: datetime | None) -> pa.Table:
 
 
 @pytest.fixture
-def table(tmp_path) -> Any:
-    _, store, target = watched(tmp_path)
+def table(iceberg_folder) -> Any:
+    _, store, target = watched(iceberg_folder)
     with target:
         target.load([entries(1)])
         yield store.load_table("time_entries")

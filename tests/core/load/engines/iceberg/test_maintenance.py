@@ -77,10 +77,10 @@ def test_files_that_are_younger_than_a_load_can_take_stay(opened_with_pages: Any
 
 
 def test_loads_go_on_during_a_maintenance(
-    opened_with_pages: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened_with_pages: Any, iceberg_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, store, target = opened_with_pages
-    _, _, other = watched(tmp_path)
+    _, _, other = watched(iceberg_folder)
     with other:
         write, stopped = maintenance.write_files, []
 

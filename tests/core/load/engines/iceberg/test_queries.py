@@ -67,13 +67,13 @@ def warehouses(tmp_path_factory: pytest.TempPathFactory) -> Any:
     for target in opened:
         target.set_timezone("Europe/Berlin")
         target.keep_history(True)
-        for number, moment in enumerate(
-            datetime(2025, month, day, hour, minute, tzinfo=timezone.utc)
+        moments = [
+            datetime(2025, month, day, hour, minute, tzinfo=timezone.utc).isoformat()
             for month, day in ((3, 30), (10, 26))
             for hour in (0, 1, 2, 21, 22, 23)
             for minute in (0, 59)
-        ):
-            target.load([entries(number, start=moment.isoformat(), stop=moment.isoformat(), tag_ids=[1, 2])])
+        ]
+        target.load([entries(n, start=moment, stop=moment, tag_ids=[1, 2]) for n, moment in enumerate(moments)])
         edited = {"description": "edited", "at": "2025-12-01T00:00:00+00:00", "billable_amount_in_cents": 1}
         target.load([entries(3, seconds=50, **edited), tags(1)])
     yield opened

@@ -44,14 +44,14 @@ COUNT = 'select count(*), count(distinct "id"), sum("duration") from "time_entri
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("commit", [STAGE, ROOT, PUBLISH])
 def test_a_load_that_ends_at_a_commit_is_stored_wholly_or_not_at_all(
-    opened: Any, tmp_path: Path, commit: int, late: bool
+    opened: Any, iceberg_folder: Path, commit: int, late: bool
 ) -> None:
     catalog, _, target = opened
     catalog.fail_at(commit, Killed(), late=late)
     with pytest.raises(Killed):
         target.load([entries(*range(51, 151), seconds=5)], progress(2))
     is_stored = (commit, late) >= (ROOT, True)
-    _, store, after = watched(tmp_path)
+    _, store, after = watched(iceberg_folder)
     with after:
         assert rows(after, COUNT)[0][:2] == ((150, 150) if is_stored else (100, 100))
         assert cursor(after) == ("2" if is_stored else "1")
@@ -78,9 +78,9 @@ def test_a_load_is_stored_although_its_snapshot_cannot_become_current(
 # Several writers
 
 
-def test_a_commit_of_another_process_is_a_conflict_and_stores_nothing(opened: Any, tmp_path: Path) -> None:
+def test_a_commit_of_another_process_is_a_conflict_and_stores_nothing(opened: Any, iceberg_folder: Path) -> None:
     _, store, target = opened
-    _, _, other = watched(tmp_path)
+    _, _, other = watched(iceberg_folder)
     revision = store.read_state().revision
     with other:
         other.load([entries(500)], progress(2))
@@ -377,13 +377,13 @@ os._exit(0)  # stopping the server waits for the session
 
 @pytest.mark.soak
 @pytest.mark.clouds
-def test_sail_reads_what_was_stored(opened: Any, tmp_path: Path) -> None:
+def test_sail_reads_what_was_stored(opened: Any, iceberg_folder: Path, tmp_path: Path) -> None:
     """Sail is an engine in Rust with Spark's API, with code of its own for Iceberg."""
     for package in ("pysail", "pyspark", "grpc"):
         pytest.importorskip(package)
     _, _, target = opened
     target.load([entries(*range(51, 151), seconds=5, tag_ids=[3, 4])], progress(2))
-    folder = tmp_path / "toggl" / "time_entries"
+    folder = iceberg_folder / "toggl" / "time_entries"
     script = tmp_path / "read.py"
     script.write_text(SAIL)
     done = subprocess.run(
