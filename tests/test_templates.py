@@ -8,8 +8,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
-import os
-import runpy
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,6 +19,7 @@ from airflow.sdk import DAG, Param
 from airflow.triggers.base import BaseTrigger
 from support.argument_values import MAYBE_TEXTS, NOON, ODD, kind_of, refusal_of
 from support.connections import Connections
+from support.dag_runs import dag_in_folder
 from support.fixtures import connections, sandbox, store
 from support.repository import package_modules
 from support.webhook_events import change_event
@@ -346,12 +345,9 @@ VALUES = Path(__file__).parent / "values_dags" / "values.py"
 # On 3.2, a run in this process takes a minute.
 @pytest.fixture(params=[pytest.param(False, id="text"), pytest.param(True, id="native", marks=pytest.mark.newest)])
 def values(request: pytest.FixtureRequest, metadata_database: Path) -> Iterator[DAG]:
-    """A DAG in the folder that Airflow reads, whose templates render to text or to native values."""
-    path = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], "values.py")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(VALUES.read_text().replace("NATIVE = False", f"NATIVE = {request.param}"))
-    yield runpy.run_path(str(path))["dag"]
-    path.unlink()
+    """A DAG whose templates render to text or to native values."""
+    with dag_in_folder(VALUES.read_text().replace("NATIVE = False", f"NATIVE = {request.param}"), "values") as dag:
+        yield dag
 
 
 def test_a_dag_run_takes_templates_params_and_results_of_tasks_everywhere(
