@@ -3,8 +3,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,16 +90,6 @@ def test_the_link_has_the_path_of_airflow(monkeypatch: pytest.MonkeyPatch) -> No
     assert (view["name"], view["destination"], view["href"]) == ("Toggl", "nav", "/toggl-page/")
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://example.org/airflow/")
     assert page_link() == "/airflow/toggl-page"
-
-
-def test_importing_the_plugin_does_not_import_the_receiver() -> None:
-    program = (
-        "import sys, airflow_provider_toggl.plugin; "
-        "print([name for name in sys.modules if name.startswith(('airflow_provider_toggl.core', "
-        "'airflow_provider_toggl.hooks', 'airflow_provider_toggl.page'))])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
 @pytest.mark.newest

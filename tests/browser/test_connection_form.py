@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -139,10 +142,12 @@ def test_a_person_fills_in_the_form_and_the_connection_is_what_they_typed(
         "webhook_secret": "***",
         "previous_webhook_secret": "***",
     }
-    printed = home.cli("connections", "get", "toggl_default", "--output", "json")
-    (stored,) = json.loads(printed.splitlines()[-1])  # Airflow 3.2 logs to stdout, too
-    extra = stored["extra_dejson"]
-    assert [stored["password"], extra["webhook_secret"], extra["previous_webhook_secret"]] == SECRETS
+    with closing(sqlite3.connect(home.path / "airflow.db")) as db:
+        (stored,) = db.execute("select password, extra from connection where conn_id = 'toggl_default'").fetchall()
+    fernet = Fernet(home.env["AIRFLOW__CORE__FERNET_KEY"])
+    password, extra = (fernet.decrypt(value).decode() for value in stored)
+    secrets = json.loads(extra)
+    assert [password, secrets["webhook_secret"], secrets["previous_webhook_secret"]] == SECRETS
 
 
 def test_the_token_alone_is_enough_and_what_is_left_empty_is_nothing_or_its_default(

@@ -66,17 +66,18 @@ def test_invalid_arguments_and_missing_modules_exit_with_2_and_the_reason(
     assert word in capsys.readouterr().err
 
 
-def test_other_commands_of_airflow_import_no_module_of_a_command() -> None:
+def test_other_commands_of_airflow_and_the_plugin_import_no_module_of_a_command_nor_of_an_application() -> None:
     program = """
 import sys
 from airflow.cli import cli_parser
 before = set(sys.modules)
 cli_parser.get_parser()
+import airflow_provider_toggl.plugin
 ours = {name for name in sys.modules if name.startswith("airflow_provider_toggl")}
 print(sorted(ours), sorted(name for name in ("duckdb", "pyarrow", "uvicorn") if name in set(sys.modules) - before))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     ours, heavy = done.stdout.splitlines()[-1].split("] [")
     assert "cli.definition" in ours
-    assert not [word for word in ("cli.quota", "cli.plan", "core", "hooks", "sandbox") if word in ours]
+    assert not [word for word in ("cli.quota", "cli.plan", "core", "hooks", "page", "sandbox") if word in ours]
     assert heavy == "]"

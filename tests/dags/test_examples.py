@@ -1,23 +1,30 @@
-"""The example DAGs, run as a user runs them."""
+"""The example DAGs, run as a user runs them, in this process: starting Airflow takes longer than most runs."""
 
 from __future__ import annotations
 
 import functools
-import json
 import operator
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from support.airflow_home import AirflowHome, connect_sandbox
+from airflow.providers.common.compat.sdk import AirflowException
+from support.connections import Connections, all_logs
+from support.dag_runs import dag_in_folder
 from support.truth import differences, rows
 
-from airflow_provider_toggl.sandbox.server import SandboxProcess
+from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
+from airflow_provider_toggl.sandbox.settings import Settings
 
-pytestmark = pytest.mark.airflow
+pytestmark = [
+    pytest.mark.airflow,
+    pytest.mark.filterwarnings("default"),  # Airflow warns about its own providers
+    pytest.mark.usefixtures("metadata_database"),
+]
 
 DAGS = Path(__file__).parents[2] / "dags"
 LARGEST = """
@@ -28,18 +35,25 @@ LARGEST = """
 
 
 @pytest.fixture
-def toggl() -> Iterator[SandboxProcess]:
-    with SandboxProcess(["--entries", "1500", "--seed", "5", "--plan", "starter"]) as sandbox:
+def toggl() -> Iterator[RunningSandbox]:
+    with start_sandbox(entries=1500, seed=5, settings=Settings(plan="starter")) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def airflow(tmp_path: Path) -> Iterator[AirflowHome]:
-    with AirflowHome(tmp_path / "airflow", dags=DAGS) as home:
-        yield home
+def warehouse(connections: Connections, toggl: RunningSandbox) -> Path:
+    """The DuckDB file of the DAGs, not made yet."""
+    connections.toggl(toggl)
+    return connections.duckdb()
 
 
-@pytest.mark.usefixtures("metadata_database")
+def run(dag_id: str, conf: dict[str, Any] | None = None) -> list[str]:
+    """Run an example to its end and return what it logged."""
+    with dag_in_folder((DAGS / f"{dag_id}.py").read_text(), dag_id) as dag, all_logs() as lines:
+        assert dag.test(run_conf=conf).state == "success"
+    return lines
+
+
 def test_every_example_loads_and_its_tasks_and_assets_have_one_workspace(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TOGGL_WORKSPACE_ID", "7000001")
     bag = DagBag(DAGS)
@@ -51,7 +65,6 @@ def test_every_example_loads_and_its_tasks_and_assets_have_one_workspace(monkeyp
             assert all(outlet.uri.startswith("toggl://7000001/") for outlet in task.outlets)
 
 
-@pytest.mark.usefixtures("metadata_database")
 def test_without_the_variable_an_example_has_an_import_error_or_no_assets(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("TOGGL_WORKSPACE_ID", raising=False)
     bag = DagBag(DAGS)
@@ -66,31 +79,32 @@ def test_without_the_variable_an_example_has_an_import_error_or_no_assets(monkey
         assert [(task.workspace_id, list(task.outlets)) for task in tasks] == [(None, [])] * len(tasks)
 
 
+# On 3.2, a run in this process takes a minute.
 @pytest.mark.newest
-def test_the_sync_loads_what_toggl_has_and_the_report_reads_it(airflow: AirflowHome, toggl: SandboxProcess):
-    warehouse = connect_sandbox(airflow, toggl)
-    airflow.cli("dags", "test", "toggl_sync_to_duckdb")
+def test_the_sync_loads_what_toggl_has_and_the_report_reads_it(warehouse: Path, toggl: RunningSandbox):
+    run("toggl_sync_to_duckdb")
     assert differences(warehouse, toggl.url) == []
     toggl.mutate(seed=5, n=12, kinds=["delete_entry", "delete_tag", "late_edit"])
-    output = airflow.cli("dags", "test", "toggl_reconcile")
+    assert any(re.search(r"1,4\d\d entries, .*\d+ deleted", line) for line in run("toggl_reconcile"))
     assert differences(warehouse, toggl.url) == []
-    assert re.search(r"1,4\d\d entries, .*\d+ deleted", output)
-    report = airflow.cli("dags", "test", "toggl_hours_report")
-    assert "Hours of the last 30 days" in report
+    logged = run("toggl_hours_report")
+    (report,) = [line for line in logged if "Hours of the last 30 days:" in line]
     assert rows(warehouse, LARGEST)[0]["project_name"] in report
-    assert toggl.token not in report
-    airflow.cli("dags", "test", "toggl_checks")
+    assert not any(toggl.token in line for line in logged)
+    run("toggl_checks")
     with duckdb.connect(str(warehouse)) as damaged:
         damaged.execute("UPDATE toggl.time_entries SET project_id = 1 WHERE project_id IS NOT NULL")
-    output = airflow.cli("tasks", "test", "toggl_checks", "entries")
-    assert "Check: each_project_is_loaded" in output.split("The following tests have failed:")[-1]
+    check = DagBag(DAGS / "toggl_checks.py").dags["toggl_checks"].get_task("entries")
+    with pytest.raises(AirflowException) as failure:
+        check.execute({})
+    assert "Check: each_project_is_loaded" in str(failure.value).split("The following tests have failed:")[-1]
 
 
 @pytest.mark.newest
-def test_a_run_is_tracked_as_one_entry(airflow: AirflowHome, toggl: SandboxProcess):
-    connect_sandbox(airflow, toggl)
+@pytest.mark.usefixtures("warehouse")
+def test_a_run_is_tracked_as_one_entry(toggl: RunningSandbox):
     toggl.fault("hang_up", match={"method": "POST", "path": "time_entries$"})
-    airflow.cli("dags", "test", "toggl_track_run")
+    run("toggl_track_run")
     (entry,) = [row for row in toggl.truth("time_entries") if (row["description"] or "").startswith("toggl_track_run")]
     names = {row["id"]: row["name"] for row in toggl.truth("tags")}
     assert {names[tag_id] for tag_id in entry["tag_ids"]} == {"airflow", "done"}
@@ -98,18 +112,17 @@ def test_a_run_is_tracked_as_one_entry(airflow: AirflowHome, toggl: SandboxProce
 
 
 @pytest.mark.newest
-def test_workspaces_of_several_tokens_are_loaded_by_mapped_tasks(airflow: AirflowHome, toggl: SandboxProcess):
-    warehouse = connect_sandbox(airflow, toggl)
-    other_token = "c0ffee" * 5 + "00"
-    with SandboxProcess(["--entries", "400", "--seed", "6", "--token", other_token]) as other:
-        fields = {"conn_type": "toggl", "host": other.url, "password": other.token}
-        airflow.set_connection("toggl_other", {**fields, "extra": {"requests_per_second": 100}})
+def test_workspaces_of_several_tokens_are_loaded_by_mapped_tasks(
+    warehouse: Path, connections: Connections, toggl: RunningSandbox
+):
+    with start_sandbox(entries=400, seed=6, token="c0ffee" * 5 + "00") as other:
+        connections.toggl(other, "toggl_other", workspace_id=None)
         # The sandboxes' ids are the same, so each has its schema.
         given = [
             {"workspace_id": toggl.workspace_id},
             {"toggl_conn_id": "toggl_other", "workspace_id": other.workspace_id, "schema": "other"},
         ]
-        airflow.cli("dags", "test", "toggl_many_workspaces", "--conf", json.dumps({"workspaces": given}))
+        run("toggl_many_workspaces", {"workspaces": given})
         assert differences(warehouse, toggl.url, streams=("time_entries", "projects", "clients")) == []
         live = [row for row in other.truth("time_entries") if not row["deleted_at"]]
         found = rows(warehouse, 'SELECT count(*) AS n, bit_xor(id) AS ids FROM "other".time_entries')

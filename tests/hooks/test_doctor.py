@@ -134,7 +134,7 @@ def test_the_probe_is_not_an_event(clinic: DoctorSetup) -> None:
 
 
 def test_databases_in_postgres_are_checked_and_the_lock_s_holder_is_reported(clinic: DoctorSetup) -> None:
-    with running_postgres() as server:
+    with running_postgres(settings={"fsync": "on"}) as server:
         fields = {"host": "127.0.0.1", "port": server.port, "login": "postgres", "schema": "postgres"}
         for name in ("my_events", "my_warehouse"):
             clinic.connections.set(name, conn_type="postgres", **fields)

@@ -33,8 +33,8 @@ def fresh(entries: int = 400) -> World:
 
 
 def snapshot(world: World) -> Snapshot:
-    """All rows by stream and id, without what follows from others: how long a task was worked on, and the log."""
-    followed = [stream for stream in STREAMS if stream != "audit_log"]
+    """All rows by stream and id, without what follows from others: logs, periods, how long a task was worked on."""
+    followed = [stream for stream in STREAMS if stream not in ("audit_log", "timesheet_history", "project_periods")]
     rows = {stream: {row["id"]: dict(row) for row in truth(world, stream)} for stream in followed}
     for row in rows["tasks"].values():
         del row["tracked_seconds"]

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 EXECUTABLES = Path(sys.executable).parent
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+# All processes have one file system, so none of them has to serve its logs to another.
+_OPTIONS = {"scheduler": ["--skip-serve-logs"], "triggerer": ["--skip-serve-logs"]}
 # The names that the health endpoint has for those of them that send heartbeats.
 _HEARTBEATS = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 
@@ -130,7 +132,7 @@ class AirflowHome:
         for component in started:
             with (self.logs / f"{component}.log").open("ab") as log:
                 self.processes[component] = subprocess.Popen(
-                    [EXECUTABLES / "airflow", component],
+                    [EXECUTABLES / "airflow", component, *_OPTIONS.get(component, [])],
                     env=self.env,
                     cwd=self.path,
                     stdin=subprocess.DEVNULL,
@@ -317,8 +319,6 @@ class AirflowHome:
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.path / 'airflow.db'}",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "sqlite_settings.CONNECT_ARGS",
-            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
-            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         }
 
     def _is_ready(self, components: tuple[str, ...]) -> bool:

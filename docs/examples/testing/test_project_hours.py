@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+# A mapped task for each project: five show what 25 do.
+pytestmark = pytest.mark.toggl_sandbox(projects=5)
+
 
 # --8<-- [start:three-lines]
 def test_every_entry_is_loaded(toggl_dags, toggl_warehouse):
