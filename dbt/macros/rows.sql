@@ -16,6 +16,19 @@
 {# Seconds as hours. #}
 {% macro hours(seconds) %}{{ seconds }} / 3600e0{% endmacro %}
 
+{#
+    Seconds rounded to `toggl_rounding_minutes`, as Toggl's reports do with the setting of the workspace; half a step is
+    rounded up. With 0 minutes, nothing is rounded.
+#}
+{% macro rounded(seconds) %}
+    {%- set step = var("toggl_rounding_minutes") * 60 -%}
+    {%- set added = {"up": step - 1, "nearest": step // 2, "down": 0} -%}
+    {%- set how = toggl_track.choice("toggl_rounding", ["up", "nearest", "down"]) -%}
+    {%- if step == 0 -%} {{ seconds }}
+    {%- else -%} floor(({{ seconds }} + {{ added[how] }}) / {{ step }}e0) * {{ step }}
+    {%- endif -%}
+{% endmacro %}
+
 {# A quotient, null if there is nothing to divide by. #}
 {% macro quotient(part, whole) %}{{ part }} / nullif({{ whole }}, 0){% endmacro %}
 

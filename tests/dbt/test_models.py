@@ -62,7 +62,15 @@ FULL = Case(
     billed_tag="meeting",
     billed_until=date(2026, 1, 15),
 )
-NIGHT = Case("Africa/Cairo", optional=True, working_hours_period="week", weekly_hours=20, today=date(2026, 4, 26))
+NIGHT = Case(
+    "Africa/Cairo",
+    optional=True,
+    working_hours_period="week",
+    weekly_hours=20,
+    today=date(2026, 4, 26),
+    rounding_minutes=15,
+    rounding="up",
+)
 
 KEYS = {
     "dim_user": ("user_id",),

@@ -43,6 +43,8 @@ class Case:
     working_hours_period: str = "day"
     working_days: int = 5
     revenue: str = "time"
+    rounding_minutes: int = 0
+    rounding: str = "nearest"
     effective_rate: str = "all"
     cost_currency: str | None = None
     forecast_days: int = 28
@@ -63,6 +65,8 @@ class Case:
             "toggl_working_hours_period": self.working_hours_period,
             "toggl_working_days": self.working_days,
             "toggl_revenue": self.revenue,
+            "toggl_rounding_minutes": self.rounding_minutes,
+            "toggl_rounding": self.rounding,
             "toggl_effective_rate": self.effective_rate,
             "toggl_cost_currency": self.cost_currency,
             "toggl_forecast_days": self.forecast_days,
@@ -233,9 +237,19 @@ def read_entries(world: World, past: Past, case: Case) -> list[Entry]:
             removed_at=removed_at,
         )
         _price(entry, row, world, past, case)
+        if case.rounding_minutes and entry.amount is not None:
+            entry.amount = times(entry.rate, _rounded(entry.seconds or 0, case) / 3600)
         _cost(entry, world, case)
         found.append(entry)
     return found
+
+
+def _rounded(seconds: int, case: Case) -> int:
+    """Return a duration as the case rounds it."""
+    step = case.rounding_minutes * 60
+    whole, rest = divmod(seconds, step)
+    is_more = {"up": rest > 0, "nearest": 2 * rest >= step, "down": False}[case.rounding]
+    return (whole + is_more) * step
 
 
 def _price(entry: Entry, row: dict[str, Any], world: World, past: Past, case: Case) -> None:

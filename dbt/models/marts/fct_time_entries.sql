@@ -88,7 +88,11 @@ select
     entries.hours,
     -- An entry that an event changed has no reported amount until the next load.
     coalesce(entries.reported_rate, rates.rate) as hourly_rate,
+    {% if var('toggl_rounding_minutes') -%}
+    coalesce(entries.reported_rate, rates.rate) * {{ toggl_track.hours(toggl_track.rounded('entries.seconds')) }} as amount,
+    {%- else -%}
     coalesce(entries.reported_amount, rates.amount) as amount,
+    {%- endif %}
     case
         when entries.reported_amount is not null then 'report'
         when rates.amount is not null then 'rates'
