@@ -2,8 +2,8 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 CORES   := $(shell nproc 2>/dev/null || echo 2)
-# Processes that run tests: one more than cores, since many tests wait for servers.
-WORKERS ?= $(shell echo $$(($(CORES) + 1)))
+# Processes that run tests.
+WORKERS ?= $(CORES)
 LOCK_ARGS ?=
 MUTANTS_ARGS ?=
 

@@ -36,9 +36,9 @@ BESIDE = {
 
 
 @pytest.fixture(autouse=True)
-def has_keys(place: WarehouseLocation) -> None:
+def has_keys(unprepared: WarehouseLocation) -> None:
     """Skip stores that only keep tables: they have keys of their own kind, or none."""
-    if place.is_table_store:
+    if unprepared.is_table_store:
         pytest.skip("keys are the store's own matter")
 
 
@@ -79,11 +79,11 @@ def test_every_table_of_a_new_warehouse_has_a_key(place: WarehouseLocation, targ
 
 
 def test_every_table_of_an_older_warehouse_gets_one_and_keeps_its_rows(
-    place: WarehouseLocation, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    unprepared: WarehouseLocation, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_version_three(place, clock, monkeypatch)
-    with place.open(clock=clock) as target:
-        assert keyed(place, target) == wanted(place)
+    make_version_three(unprepared, clock, monkeypatch)
+    with unprepared.open(clock=clock) as target:
+        assert keyed(unprepared, target) == wanted(unprepared)
         newest = len(migrations.MIGRATIONS)
         assert rows(target, 'select max("version"), count(*) from "schema_version"') == [(newest, newest)]
         ((day,),) = rows(target, 'select "local_date" from "time_entry_facts"')
@@ -94,19 +94,19 @@ def test_every_table_of_an_older_warehouse_gets_one_and_keeps_its_rows(
         assert target.load([entries(1, 2, seconds=9, start="2025-05-01T23:00:00Z")], collect_days=True).inserted == 1
         with target.transaction() as session:
             assert find_days(session).cursor == found.cursor + 1
-        left = [name for name in keyed(place, target) if name.endswith(("_keyed", "_keyless"))]
+        left = [name for name in keyed(unprepared, target) if name.endswith(("_keyed", "_keyless"))]
         assert left == []
 
 
 @pytest.mark.parametrize("is_new", [True, False], ids=["new", "older"])
 @pytest.mark.parametrize("at_statement", range(2, 24, 5))
-@pytest.mark.parametrize("place", [pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb"))], indirect=True)
+@pytest.mark.parametrize("unprepared", [pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb"))], indirect=True)
 def test_tables_that_were_half_made_are_finished_by_the_next_one(
-    place: WarehouseLocation, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, *, is_new: bool, at_statement: int
+    unprepared: WarehouseLocation, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, *, is_new: bool, at_statement: int
 ) -> None:
     # Other engines take back tables that were made.
     if not is_new:
-        make_version_three(place, clock, monkeypatch)
+        make_version_three(unprepared, clock, monkeypatch)
     run, count = MysqlEngine.run, 0
 
     def failing(self: MysqlEngine, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
@@ -116,7 +116,7 @@ def test_tables_that_were_half_made_are_finished_by_the_next_one(
             return run(self, "this is where it breaks")
         return run(self, sql, parameters)
 
-    with monkeypatch.context() as patch, place.open(clock=clock) as target:
+    with monkeypatch.context() as patch, unprepared.open(clock=clock) as target:
         patch.setattr(MysqlEngine, "run", failing)
         try:
             target.prepare()
@@ -124,8 +124,8 @@ def test_tables_that_were_half_made_are_finished_by_the_next_one(
             assert count >= at_statement
         else:
             pytest.skip("there are fewer statements")
-    with place.open(clock=clock) as target:
-        assert keyed(place, target) == wanted(place)
+    with unprepared.open(clock=clock) as target:
+        assert keyed(unprepared, target) == wanted(unprepared)
         assert rows(target, 'select count(*) from "change_counter"') == [(1,)]
         inserted = target.load([entries(1, 2, seconds=9), tags(1, seconds=9)])
         assert inserted in (LoadResult(inserted=3), LoadResult(inserted=1, unchanged=1, updated=1))

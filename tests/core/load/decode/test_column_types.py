@@ -138,7 +138,7 @@ def test_every_value_in_a_group_is_loaded_or_rejected_and_its_neighbours_are_loa
 GOOD = json.dumps(
     {"at": unusual_values.AT, "start": unusual_values.AT, "start_date": "2026-03-09", "iso_code": "EUR"}
     | {"end_date": "2026-03-15"}
-    | {"time_entry_constraints_enabled": True}
+    | {"time_entry_constraints_enabled": True, "record": {}}
     | dict.fromkeys(("name", "type", "level", "status", "source_kind"), "x")
     | dict.fromkeys(("id", "group_id", "project_id", "user_id", "member_id", "timesheet_setup_id", "duration"), 1)
 ).encode()
