@@ -33,11 +33,12 @@ def has_reference(value: Any) -> bool:
         return any(map(has_reference, value))
     if isinstance(value, dict):
         return any(map(has_reference, value.values()))
+    # Airflow's references have this method; so has Path.
     return callable(getattr(value, "resolve", None)) and not isinstance(value, os.PathLike)
 
 
 class CheckedArguments:
-    """Mixin of operators whose arguments are parsed by a table. It precedes Airflow's class among the bases.
+    """Mixin of operators with a mapping from argument to parser. List it before Airflow's class among the bases.
 
     A class with its own ``__init__`` calls :meth:`check_arguments` at its end. The method that runs a task calls
     :meth:`parse_arguments` first.
@@ -59,25 +60,28 @@ class CheckedArguments:
         """
         templated = frozenset(getattr(self, "template_fields", ()))
         values = {name: vars(self)[name] for name in self.argument_parsers if name in vars(self)}
-        filled_in = frozenset(
+        unresolved = frozenset(
             name
             for name, value in values.items()
             # Airflow calls a function in a templated field and uses its result.
             if is_unresolved(value) or (name in templated and callable(value))
         )
-        self._filled_in = filled_in
+        self._unresolved = unresolved
         for name, value in values.items():
-            if name not in filled_in:
+            if name not in unresolved:
                 parsed = self.argument_parsers[name](name, value)
                 if name not in templated:
                     setattr(self, name, parsed)
             elif name not in templated:
                 raise build_argument_error(name, value, "a constant, because the field is not templated")
-        if self.checked_together <= set(values) - filled_in:
+        if self.checked_together <= set(values) - unresolved:
             self.check_together()
 
     def check_together(self) -> None:
-        """Check arguments that depend on each other. Called when all of ``checked_together`` are constant.
+        """Check arguments that depend on each other.
+
+        It is called when all of ``checked_together`` are constant. If one is a template, the operator has to check the
+        combination when the task runs.
 
         :raises ConfigurationError: they contradict each other.
         """
@@ -90,7 +94,7 @@ class CheckedArguments:
         values = {name: vars(self)[name] for name in self.argument_parsers if name in vars(self)}
         for name, value in values.items():
             parsed = self.argument_parsers[name](name, value)
-            if name in self.limiting_arguments & self._filled_in and is_empty(parsed):
+            if name in self.limiting_arguments & self._unresolved and is_empty(parsed):
                 raise ConfigurationError(
                     f"{name} is {value!r}: its template or reference came out empty. Without a value the task "
                     f"would do more than intended. Give a value, or leave {name} out."
@@ -105,4 +109,4 @@ class CheckedArguments:
                 parse(name, kwargs[name])
         return super().partial(**kwargs)  # type: ignore[misc]
 
-    _filled_in: frozenset[str] = frozenset()
+    _unresolved: frozenset[str] = frozenset()

@@ -59,8 +59,8 @@ class TogglEventsToSqlOperator(LoadLineage, CheckedArguments, BaseOperator):
     :param max_events: read at most this many events; the next run goes on. (templated)
     :param consumer: name of this consumer in the store, whose unloaded events retention keeps; by default
         ``warehouse_conn_id.schema``. (templated)
-    :param max_partitions: changed days that one run adds to an outlet ``toggl://{workspace_id}/days``; the next runs
-        add the others. (templated)
+    :param max_partitions: the most changed days that one run adds to an outlet ``toggl://{workspace_id}/days``; the
+        next runs add the others. (templated)
     """
 
     template_fields: Sequence[str] = (

@@ -90,7 +90,7 @@ class ReadingTask(RunDeferral):
         self.report_lag = report_lag
 
     def request_arguments(self, hook: TogglHook, progress: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments that the requests of all runs have."""
+        """Return the fields that ``PullRequest`` and ``ReconcileRequest`` have in common."""
         lag = self.report_lag if self.report_lag is not None else settings.report_lag()
         return {
             **self.build_attempt_arguments(progress),
@@ -102,9 +102,10 @@ class ReadingTask(RunDeferral):
         }
 
     def run_reading(self, run: ReadingRun, session: TogglSession, progress: dict[str, Any]) -> None:
-        """Run to the end; keep the progress where the quota is used up first.
+        """Run to the end; keep the progress if the quota runs out before the end.
 
-        :raises QuotaExhausted: the task has to wait; ``progress`` has what it needs to go on. So does ``RateLimited``.
+        :raises QuotaExhausted: the task has to wait; ``progress`` has what it needs to go on.
+        :raises RateLimited: as above.
         """
         try:
             with session.claiming(self.claimant):
@@ -121,16 +122,16 @@ class ReadTransfer(LoadLineage, ReadingTask):
 
     :param warehouse_conn_id: the connection of the warehouse. (templated)
     :param schema: schema of the tables. (templated)
-    :param absent_share: if more than this share is missing at once, and more than ``absent_rows``, the task fails with
-        ``AbsenceRefused`` instead of marking what is missing as absent. (templated)
+    :param absent_share: if more than this share of the live rows of a list or window is missing at once, and more than
+        ``absent_rows``, the task fails with ``AbsenceRefused`` instead of marking them as absent. (templated)
     :param absent_rows: this many may be missing at once, whatever their share. (templated)
     :param facts_timezone: time zone of the local dates in the view ``time_entry_facts``; UTC until one is set.
         (templated)
     :param keep_history: True keeps each version of a time entry from now on, for the view ``time_entry_changes``; False
         stops that. It holds for all tasks that load into this warehouse. By default it is ``[toggl] keep_history``, or
         stays as it is. (templated)
-    :param max_partitions: changed days that one run adds to an outlet ``toggl://{workspace_id}/days``; the next runs
-        add the others. (templated)
+    :param max_partitions: the most changed days that one run adds to an outlet ``toggl://{workspace_id}/days``; the
+        next runs add the others. (templated)
     """
 
     template_fields: Sequence[str] = (
@@ -198,16 +199,17 @@ class ReadTransfer(LoadLineage, ReadingTask):
         )
 
     def request_arguments(self, hook: TogglHook, progress: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments that the requests of all runs have."""
+        """Return the fields that both requests have in common, with the warehouse."""
         arguments = super().request_arguments(hook, progress)
         return {**arguments, "warehouse": f"{self.warehouse_conn_id}.{self.schema}"}
 
     def run_transfer(
         self, run: TransferRun, session: TogglSession, target: Warehouse, outlets: Outlets, progress: dict[str, Any]
     ) -> None:
-        """Run to the end and report what changed to the outlets; keep the progress where the quota is used up first.
+        """Run to the end and report the changes to the outlets; keep the progress if the quota runs out before the end.
 
-        :raises QuotaExhausted: the task has to wait; ``progress`` has what it needs to go on. So does ``RateLimited``.
+        :raises QuotaExhausted: the task has to wait; ``progress`` has what it needs to go on.
+        :raises RateLimited: as above.
         """
         self.summary = run.summary
         outlets.begin(target, run.changes, progress)

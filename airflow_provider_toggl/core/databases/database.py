@@ -1,4 +1,4 @@
-"""A database in which one part of the package keeps its own tables, in whatever engine."""
+"""A database in which one part of the package keeps its own tables, such as the event store; not the warehouse."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ T = TypeVar("T")
 Row = tuple[Any, ...]
 
 
-class BuildError(Protocol):
-    """An error class that carries why the database failed."""
+class ErrorFactory(Protocol):
+    """An error class, or a function, that takes a message and the fault: why the database failed."""
 
     def __call__(self, message: str, *, fault: DatabaseFault = ...) -> TogglError:
         """Return the error."""
@@ -29,13 +29,13 @@ class DatabaseErrors:
     :param unavailable: it cannot be reached, is locked, full or read-only; trying later may help.
     :param damaged: it is corrupt, or lacks tables.
     :param too_new: a later version of the package made its tables.
-    :param loss: what becomes of the data where a person begins a new database.
+    :param loss: what follows if somebody starts with an empty database, as a clause for messages.
     """
 
     name: str
-    unavailable: BuildError
-    damaged: BuildError
-    too_new: BuildError
+    unavailable: ErrorFactory
+    damaged: ErrorFactory
+    too_new: ErrorFactory
     loss: str
 
 
@@ -44,7 +44,7 @@ class DatabaseSession:
 
     :param db: a connection of ``sqlite3`` or psycopg.
     :param statements: by name, as the driver takes them.
-    :param adapt: what to pass to the driver for a list.
+    :param adapt: converts a list to what the driver takes.
     """
 
     def __init__(self, db: Any, statements: Mapping[str, Any], adapt: Callable[[list[Any]], Any]) -> None:
@@ -62,7 +62,7 @@ class DatabaseSession:
         return int(self._run(statement, values).rowcount)
 
     def send(self, statement: str, **values: Any) -> None:
-        """Run a statement whose result does not matter; within a pipeline it is sent later."""
+        """Run a statement whose result does not matter; within a pipeline of psycopg it is sent later."""
         self._run(statement, values)
 
     def _run(self, statement: str, values: Mapping[str, Any]) -> Any:
@@ -91,7 +91,7 @@ class Database(ABC):
     def prepare(self) -> None:
         """Create or migrate the tables; costs one query where nothing is to do.
 
-        :raises too_new: a later version of the package made the tables.
+        :raises TogglError: ``errors.too_new``: a later version of the package made the tables.
         """
         version, known = self.find_version(), len(self._migrations)
         if version > known:
@@ -104,7 +104,7 @@ class Database(ABC):
             self.migrate()
 
     def find_version(self) -> int:
-        """Return the version of the tables, 0 where there are none."""
+        """Return the version of the tables, 0 where there are none, in a session of its own."""
         return self.run(self.read_version)
 
     def fetch(self, statement: str, **values: Any) -> list[Row]:
@@ -119,7 +119,8 @@ class Database(ABC):
     def run(self, work: Callable[[DatabaseSession], T]) -> T:
         """Return what the work returns; each of its statements is a transaction of its own.
 
-        The work runs a second time where the connection was lost, so it must change nothing but the database.
+        The work runs a second time where the connection was lost, so it must change nothing but the database, and
+        repeating its statements must do no harm.
         """
 
     @abstractmethod
@@ -131,7 +132,7 @@ class Database(ABC):
 
     @abstractmethod
     def read_version(self, session: DatabaseSession) -> int:
-        """Return the version of the tables, 0 where there are none."""
+        """Return the version of the tables, 0 where there are none, in this session."""
 
     @abstractmethod
     def migrate(self) -> None:

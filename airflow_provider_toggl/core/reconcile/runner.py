@@ -50,7 +50,8 @@ class StepRunner:
 
     :param days: the days of the run.
     :param me: the answer of ``GET /me``, which says whose the token is.
-    :param accounted: how many requests of the session are stored already, or belong to no run.
+    :param accounted: the session's request count when it was last stored; the requests before that are not this run's
+        or are stored already.
     """
 
     session: TogglSession
@@ -86,6 +87,8 @@ class StepRunner:
         """Execute the steps that a verification yields, and return what it returns.
 
         The verification may handle ``MalformedAnswer``; any other error ends it.
+
+        :param verification: a generator of steps, as ``steps`` describes it.
         """
         step = next(verification)
         while True:
@@ -101,7 +104,7 @@ class StepRunner:
                 return returned
 
     def read_changes(self, window: Window, overlap: timedelta) -> None:
-        """Load what changed in a window since it was last read, and the days that were never read as a whole."""
+        """Load what changed in a window since it was last read, and the days not yet read completely."""
         options = replace(self._options(window), only_changes=True, overlap=overlap)
         reader = EntriesReader(self.session, options, self.state.cursor.changes, self.clock)
         for page in reader.pages():
@@ -144,8 +147,6 @@ class StepRunner:
             raise
 
     def _read_entries(self, step: steps.ReadEntries) -> ShownEntries:
-        # Where ids were asked for and other entries come, reports ignore that filter: then this stops at the first
-        # page.
         state, asked = self.state, step.filters.get("time_entry_ids")
         known = EntriesCursor(span_days=state.span_days, page_size=state.cursor.changes.page_size)
         options = replace(self._options(step.window), filters=step.filters)
@@ -157,8 +158,9 @@ class StepRunner:
             rejected += len(batch.rejected)
             self._load(page, batch)
             if asked is not None and not np.isin(shown.ids, as_ids(asked)).all():
+                # An entry that was not asked for shows that Toggl ignores the id filter.
                 shown = replace(shown, has_others=True)
-                if reader.cursor.open is not None:
+                if reader.cursor.open is not None:  # more pages remain
                     break
         else:
             shown = replace(shown, is_complete=not rejected)

@@ -1,5 +1,7 @@
 """Decide how a delivery is answered and what of it is stored. No I/O.
 
+``handler`` calls these functions, and verifies the signature with ``signature`` before it calls ``read_delivery``.
+
 The checks run in the order of this table, and the first one that fails decides the answer:
 
 ====================  ======  ==================================================================================

@@ -1,1 +1,5 @@
-"""The databases that rows are loaded into: the contract, and one folder for each family of engines."""
+"""The databases that rows are loaded into, one folder for each family.
+
+``contract`` is for an engine that runs the merge itself. ``table_store.contract`` is for one that only keeps tables:
+there, an in-memory DuckDB runs the merge. ``hooks.warehouse`` chooses the engine by the type of the connection.
+"""

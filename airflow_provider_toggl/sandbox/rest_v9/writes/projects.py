@@ -12,12 +12,13 @@ from airflow_provider_toggl.sandbox.workspace.rates import read_mode
 from airflow_provider_toggl.sandbox.workspace.records import PALETTE, Project, ProjectUser
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World, get_live, live
 
-#: Fields that the free plan lacks. Paid plans accept all of them; the sandbox keeps only rate, billable and estimate.
-PREMIUM_FIELDS = (
+#: Fields that the free plan lacks. Paid plans accept all of them; the sandbox stores only ``billable``,
+#: ``estimated_hours`` and ``rate``.
+PAID_FIELDS = (
     "auto_estimates", "billable", "currency", "estimated_hours", "fixed_fee", "rate", "recurring",
     "recurring_parameters", "template",
 )  # fmt: skip
-#: Per hour, in units of the currency. The bound keeps sums within 64 bits.
+#: Per hour, in units of the currency. The bound keeps sums of amounts within 64 bits.
 LARGEST_RATE = 1_000_000
 PATCHABLE = ("name", "active", "is_private", "color", "client_id", "cid", "billable", "rate", "start_date")
 
@@ -25,9 +26,9 @@ PATCHABLE = ("name", "active", "is_private", "color", "client_id", "cid", "billa
 def create_project(write: WriteRequest) -> Project:
     """Create a project, with its creator as the manager.
 
-    As recorded, a new project is archived and private unless the body says otherwise.
+    As in responses recorded from Toggl, a new project is archived and private unless the body says otherwise.
 
-    :raises ErrorResponse: 400 for a missing or taken name, a malformed colour or an unknown client, 402 for what the
+    :raises ErrorResponse: 400 for a missing or taken name, a malformed value or an unknown client, 402 for what the
         plan lacks.
     """
     world = write.world
@@ -57,7 +58,8 @@ def create_project(write: WriteRequest) -> Project:
 def update_project(write: WriteRequest, project_id: int) -> Project:
     """Change the fields that the body has; ``active`` false archives the project.
 
-    :raises ErrorResponse: as ``create_project``; 404 if there is no such project.
+    :raises ErrorResponse: as ``create_project``; 400 for an unknown ``rate_change_mode``; 404 if there is no such
+        project.
     """
     project = get_project(write.world, project_id)
     return _change(write, project, _fields(write, project))
@@ -67,8 +69,8 @@ def delete_project(write: WriteRequest, project_id: int, mode: str | None = None
     """Delete a project with its tasks and members.
 
     :param mode: ``teDeletionMode``: "delete" deletes its time entries too; "unassign" (the default) removes project
-        and task from them, and their ``at`` changes by ``project_deletion_moves_at``.
-    :returns: its id.
+        and task from them. Whether their ``at`` changes is the setting ``project_deletion_moves_at``.
+    :returns: the project's id.
     :raises ErrorResponse: 400 for another mode, 404 if there is no such project.
     """
     if mode not in (None, "", "delete", "unassign"):
@@ -96,7 +98,9 @@ def delete_project(write: WriteRequest, project_id: int, mode: str | None = None
 def bulk_patch_projects(write: WriteRequest, ids: Sequence[int]) -> dict[str, list[Any]]:
     """Apply JSON Patch operations to each of the projects; a failure of one does not stop the others.
 
-    As recorded, this accepts any colour on every plan, though a PUT of one is refused on the free plan.
+    As in responses recorded from Toggl, this accepts any colour on every plan, though a PUT of one is refused on the
+    free plan. To remove a field that always has a value (``active``, ``is_private``, ``billable``, ``color`` or
+    ``start_date``) succeeds and changes nothing; what Toggl does then is not known.
 
     :returns: ``{"success": [id], "failure": [{"id", "message"}]}``.
     :raises ErrorResponse: 400 for malformed operations, no ids, or more than 100.
@@ -177,7 +181,7 @@ def _fields(write: WriteRequest, project: Project | None, *, any_color: bool = F
 
 
 def _change(write: WriteRequest, project: Project, fields: dict[str, Any]) -> Project:
-    """Change fields of a project; a rate becomes part of its history by ``rate_change_mode``."""
+    """Change fields of a project; a rate enters its history in the way that ``rate_change_mode`` says."""
     if "hourly_rate_cents" in fields:
         cents = fields.pop("hourly_rate_cents")
         mode = read_mode(write.body.get("rate_change_mode") or "override-current")
@@ -192,7 +196,7 @@ def _change(write: WriteRequest, project: Project, fields: dict[str, Any]) -> Pr
 def _check_plan(write: WriteRequest) -> None:
     if write.world.settings.plan != "free":
         return
-    for name in PREMIUM_FIELDS:
+    for name in PAID_FIELDS:
         if write.body.get(name):
             raise ErrorResponse(402, f"Workspace needs to have the {name} feature enabled")
 
