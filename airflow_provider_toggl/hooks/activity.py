@@ -1,6 +1,6 @@
 """Records that tasks leave in the activity log for the page, ``status`` and ``quota``.
 
-If the event store is down, recording logs a warning and the task goes on.
+If the event store is down, recording logs a warning and the task goes on. Actions of a person raise instead.
 """
 
 from __future__ import annotations
@@ -21,13 +21,18 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-def use_activity_log(conn_id: str, use: Callable[[ActivityLog], T]) -> T | None:
-    """Call a function with the activity log of a connection; log a warning and return None if the store is down."""
+def use_activity_log(
+    conn_id: str, use: Callable[[ActivityLog], T], effect: str = "The Toggl page may show outdated data"
+) -> T | None:
+    """Call a function with the activity log of a connection; log a warning and return None if the store is down.
+
+    :param effect: what the warning says follows from that.
+    """
     try:
         with open_event_store(conn_id) as store:
             return use(store.activity_log)
     except TogglError as error:
-        log.warning("The Toggl page may show outdated data for connection %r: %s", conn_id, error)
+        log.warning("%s for connection %r: %s", effect, conn_id, error)
         return None
 
 
@@ -53,7 +58,7 @@ def record_subscription_change(
 
 
 def record_declaration(conn_id: str, declaration: Mapping[str, object]) -> None:
-    """Record the subscription that a task declares, without its secret, so that a person can ensure it again."""
+    """Record the subscription that a task declares, without its secret, so that the page can create or repair it."""
     use_activity_log(conn_id, lambda activity: activity.set_status(records.declaration_key(conn_id), declaration))
 
 
@@ -134,7 +139,7 @@ def read_waiting(conn_id: str) -> tuple[WaitingTask, ...]:
 
 
 def approve_mass_deletion(conn_id: str, workspace_id: int, by: str) -> None:
-    """Let the next reconciliation of a workspace mark any number of entries as deleted, once.
+    """Let the next reconciliation of a workspace that finishes mark any number of entries as deleted.
 
     :param by: the name of the person who approves it.
     :raises TogglError: it cannot be recorded.
@@ -143,15 +148,28 @@ def approve_mass_deletion(conn_id: str, workspace_id: int, by: str) -> None:
         store.activity_log.set_status(records.approval_key(conn_id, workspace_id), {"by": by})
 
 
-def take_approval(conn_id: str, workspace_id: int) -> bool:
-    """Return whether a person approved a mass deletion for this run, and remove the approval."""
+def is_mass_deletion_approved(conn_id: str, workspace_id: int) -> bool:
+    """Return whether a person approved a mass deletion for this run.
+
+    The approval stays valid for a retry until ``use_up_approval``.
+    """
+    key = records.approval_key(conn_id, workspace_id)
     entry = use_activity_log(
-        conn_id, lambda activity: activity.take_status(records.approval_key(conn_id, workspace_id))
+        conn_id, lambda activity: activity.find_status(key), "An approval of a mass deletion would be ignored"
     )
     if entry is None:
         return False
     if datetime.now(timezone.utc) - entry.recorded_at > timedelta(days=records.APPROVAL_DAYS):
-        log.warning("The approval of a mass deletion by %s has expired and was not used.", entry.value.get("by"))
+        log.warning("The approval of a mass deletion by %s has expired and is not used.", entry.value.get("by"))
         return False
     log.warning("%s approved a mass deletion: this run may mark any number of entries.", entry.value.get("by"))
     return True
+
+
+def use_up_approval(conn_id: str, workspace_id: int) -> None:
+    """Remove the approval of a mass deletion, after the run that it was for."""
+    use_activity_log(
+        conn_id,
+        lambda activity: activity.take_status(records.approval_key(conn_id, workspace_id)),
+        "The approval of a mass deletion stays valid",
+    )

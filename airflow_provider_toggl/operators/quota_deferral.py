@@ -1,4 +1,7 @@
-"""Base classes of operators that defer while they wait for Toggl's quota or after a 429: waiting holds no slot."""
+"""Base classes of operators that defer while they wait for Toggl's quota or after a 429: waiting holds no slot.
+
+Short waits do not defer: ``core/client/session.py`` sleeps up to ``MAX_WAIT_IN_SLOT``.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from airflow_provider_toggl.sandbox.faults import API_KINDS, ArmedFaults, FaultError
+from airflow_provider_toggl.sandbox.faults import API_KINDS, ArmedFaults, MalformedFault
 from airflow_provider_toggl.sandbox.mutate import UnknownMutation, mutate
 from airflow_provider_toggl.sandbox.rate_limits import RateLimits
 from airflow_provider_toggl.sandbox.settings import SettingError
@@ -326,7 +326,7 @@ def _endpoint(action: Action, blocks: bool) -> Callable[[Request], Awaitable[Res
             if blocks:
                 return _json(await asyncio.to_thread(action, request, body))
             return _json(action(request, body))
-        except (ControlError, FaultError, SettingError, UnknownMutation, UnknownStream) as error:
+        except (ControlError, MalformedFault, SettingError, UnknownMutation, UnknownStream) as error:
             return _json({"error": str(error)}, 400)
 
     return endpoint

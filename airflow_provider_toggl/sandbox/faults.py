@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 
-class FaultError(ValueError):
+class MalformedFault(ValueError):
     """A malformed request to inject a fault."""
 
 
-#: The options of each fault of API responses with their defaults; ``...`` marks a required option. The comment above a
-#: kind is its row in the reference; likewise below.
+#: The options of each fault of API responses with their defaults; ``...`` marks a required option. The docs
+#: build copies the comment above each kind into the reference, also for ``DELIVERY_KINDS``.
 API_KINDS: dict[str, dict[str, Any]] = {
     # Answer with this status, by default with an HTML page. `before_quota`: it costs no request, unlike all other
     # faults. `takes_effect`: the endpoint runs first, so a write fails but has happened.
@@ -25,8 +25,8 @@ API_KINDS: dict[str, dict[str, Any]] = {
     "slow": {"seconds": ...},
     # Send this part of the body, then close the connection.
     "cut": {"fraction": 0.5},
-    # Close the connection without an answer. Without `takes_effect` the request is never carried out, with
-    # `late_seconds` so many real seconds later.
+    # Close the connection without an answer. With `takes_effect`, the request is carried out at once, or `late_seconds`
+    # real seconds later. Without, it never is, and `late_seconds` is ignored.
     "hang_up": {"takes_effect": True, "late_seconds": 0},
     # Leave out the last rows of a page. The `X-Next-*` headers of a detailed report show where it really ended; with
     # `keep_next`, and in other lists, a client loses these rows.
@@ -34,7 +34,7 @@ API_KINDS: dict[str, dict[str, Any]] = {
     # Reports and sums show time entries as they were so many seconds ago.
     "reports_lag": {"seconds": ...},
     # Reports leave out a share of these time entries (`null`: of all), drawn by `seed`. Rows, row numbers, headers and
-    # sums agree. `match` can select search, totals or summary.
+    # sums agree. `match.path` chooses which reports lack them.
     "hide_entries": {"ids": None, "share": 1.0},
     # A 200 whose body is not JSON.
     "not_json": {"body": "<html><body>Bad gateway</body></html>", "content_type": "application/json; charset=utf-8"},
@@ -47,9 +47,9 @@ API_KINDS: dict[str, dict[str, Any]] = {
 
 #: The options of each fault of webhook deliveries.
 DELIVERY_KINDS: dict[str, dict[str, Any]] = {
-    # Send the same bytes again, so many times, each so many seconds later.
+    # Send the same bytes `copies` more times, all `seconds` after the first.
     "duplicate": {"copies": 1, "seconds": 0.0},
-    # Send the same event again, likewise, with another `timestamp` and so with another signature.
+    # Send the same event `copies` more times, likewise, each with another `timestamp` and so with another signature.
     "resend": {"copies": 1, "seconds": 0.0},
     # Send it so many seconds late; later events overtake it.
     "delay": {"seconds": 0.5},
@@ -121,14 +121,13 @@ class Fault:
         return True
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fault as the control API shows it; ``times`` and ``left`` are both what is left."""
+        """Return the fault as the control API shows it."""
         match = {"method": self.method, "path": self.path.pattern if self.path else None}
         return {
             "id": self.id,
             "kind": self.kind,
             **self.options,
             "match": {name: value for name, value in match.items() if value is not None},
-            "times": self.left,
             "left": self.left,
             "probability": self.probability,
             "seed": self.seed,
@@ -153,7 +152,7 @@ class ArmedFaults:
         Without ``times`` and ``probability`` it affects the next matching request or event only; with ``times`` null,
         or with a ``probability`` and no ``times``, it stays until it is cleared.
 
-        :raises FaultError: the request is malformed; nothing was added.
+        :raises MalformedFault: the request is malformed; nothing was added.
         """
         kind, options = _read_kind(body, self._kinds)
         method, path = _read_match(body.get("match"))
@@ -173,8 +172,15 @@ class ArmedFaults:
         return struck
 
     def strike_event(self) -> dict[str, dict[str, Any]]:
-        """Return the options of the faults that affect the next event, by kind; the used-up ones stay listed."""
-        return {fault.kind: fault.options for fault in list(self._faults) if fault.strikes()}
+        """Return the options of the faults that affect the next event, by kind.
+
+        Of several faults of one kind, the first one acts. Used-up faults stay listed with their hits.
+        """
+        struck: dict[str, dict[str, Any]] = {}
+        for fault in list(self._faults):
+            if fault.kind not in struck and fault.strikes():
+                struck[fault.kind] = fault.options
+        return struck
 
     def clear(self) -> int:
         """Remove all faults, and return how many there were."""
@@ -234,38 +240,38 @@ def _change_field(value: Any, names: list[str], fault: Fault) -> None:
 
 def _read_kind(body: Any, kinds: dict[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
     if not isinstance(body, dict):
-        raise FaultError("A fault is a JSON object.")
+        raise MalformedFault("A fault is a JSON object.")
     kind = body.get("kind")
     if not isinstance(kind, str) or kind not in kinds:
-        raise FaultError(f"kind must be one of {', '.join(kinds)}, not {kind!r}.")
+        raise MalformedFault(f"kind must be one of {', '.join(kinds)}, not {kind!r}.")
     common = {*_COMMON, "match"} if kinds is API_KINDS else _COMMON
     unknown = sorted(set(body) - common - set(kinds[kind]))
     if unknown:
         shown = ", ".join(kinds[kind]) or "none"
-        raise FaultError(f"A fault of kind {kind} has no option {', '.join(unknown)}; its options: {shown}.")
+        raise MalformedFault(f"A fault of kind {kind} has no option {', '.join(unknown)}; its options: {shown}.")
     options = {name: body.get(name, default) for name, default in kinds[kind].items()}
     missing = [name for name, value in options.items() if value is ...]
     if missing:
-        raise FaultError(f"A fault of kind {kind} needs {', '.join(missing)}.")
+        raise MalformedFault(f"A fault of kind {kind} needs {', '.join(missing)}.")
     for name, value in options.items():
         if name in _CHECKS and not _CHECKS[name][0](value):
-            raise FaultError(f"{name} must be {_CHECKS[name][1]}, not {value!r}.")
+            raise MalformedFault(f"{name} must be {_CHECKS[name][1]}, not {value!r}.")
     return kind, options
 
 
 def _read_times(body: dict[str, Any]) -> int | None:
     times = body.get("times", None if "times" in body or body.get("probability") is not None else 1)
     if times is not None and not (_is_integer(times) and times >= 1):
-        raise FaultError("times must be an integer of 1 or more, or null to stay until it is cleared.")
+        raise MalformedFault("times must be an integer of 1 or more, or null to stay until it is cleared.")
     return times
 
 
 def _read_probability(body: dict[str, Any]) -> tuple[float | None, int]:
     probability, seed = body.get("probability"), body.get("seed", 0)
     if probability is not None and not (_is_number(probability) and 0 <= probability <= 1):
-        raise FaultError("probability must be a number from 0 to 1.")
+        raise MalformedFault("probability must be a number from 0 to 1.")
     if not _is_integer(seed):
-        raise FaultError("seed must be an integer.")
+        raise MalformedFault("seed must be an integer.")
     return probability, seed
 
 
@@ -273,14 +279,14 @@ def _read_match(match: Any) -> tuple[str | None, re.Pattern[str] | None]:
     if match is None:
         return None, None
     if not isinstance(match, dict) or set(match) - {"method", "path"}:
-        raise FaultError("match must be an object of method and path, a regular expression searched in the path.")
+        raise MalformedFault("match must be an object of method and path, a regular expression searched in the path.")
     method, path = match.get("method"), match.get("path")
     if not all(value is None or isinstance(value, str) for value in (method, path)):
-        raise FaultError("match.method and match.path must be texts.")
+        raise MalformedFault("match.method and match.path must be texts.")
     try:
         return (method.upper() if method else None), (re.compile(path) if path else None)
     except re.error as error:
-        raise FaultError(f"match.path is not a regular expression: {error}.") from error
+        raise MalformedFault(f"match.path is not a regular expression: {error}.") from error
 
 
 def _is_integer(value: Any) -> bool:
@@ -311,7 +317,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "seconds": _SECONDS,
     "late_seconds": _SECONDS,
     "fraction": (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to under 1"),
-    "ids": (_is_ids, "a list of integers"),
+    "ids": (_is_ids, "a list of integers, or null for all"),
     "share": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 to 1"),
     "drop_rows": (lambda v: _is_integer(v) and v >= 1, "an integer of 1 or more"),
     "copies": (lambda v: _is_integer(v) and 0 <= v <= MOST_COPIES, f"an integer from 0 to {MOST_COPIES:,}"),

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from airflow_provider_toggl.core.arguments import Parser, parse_day, parse_flag, parse_seconds, required
 from airflow_provider_toggl.core.errors import AbsenceRefused
 from airflow_provider_toggl.core.extract.windows import check_range
-from airflow_provider_toggl.hooks.activity import record_reconciliation, take_approval
+from airflow_provider_toggl.hooks.activity import is_mass_deletion_approved, record_reconciliation, use_up_approval
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.transfers.read_transfer import ReadTransfer
 
@@ -74,8 +74,7 @@ class TogglReconcileOperator(ReadTransfer):
         workspace_id = hook.get_workspace_id(self.workspace_id)
         outlets = self.open_outlets(workspace_id)
         if "mass_allowed" not in progress:
-            # An approval is for one run, which keeps it over a wait for the quota.
-            progress["mass_allowed"] = take_approval(self.toggl_conn_id, workspace_id)
+            progress["mass_allowed"] = is_mass_deletion_approved(self.toggl_conn_id, workspace_id)
         rules = DeletionRules(
             settle=timedelta(seconds=self.settle),
             absent_share=self.absent_share,
@@ -97,6 +96,9 @@ class TogglReconcileOperator(ReadTransfer):
                 self.run_transfer(run, session, target, outlets, progress)
             except AbsenceRefused as refusal:
                 refused = refusal
+        if progress["mass_allowed"]:
+            # Only now, because a retry after a failure needs the approval too.
+            use_up_approval(self.toggl_conn_id, workspace_id)
         recorded = {} if refused is None else {"refused": str(refused)}
         record_reconciliation(self.toggl_conn_id, run.summary.as_dict(), warehouse=request.warehouse, **recorded)
         if refused is not None:

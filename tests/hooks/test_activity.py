@@ -13,10 +13,11 @@ from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, wait
 from airflow_provider_toggl.hooks.activity import (
     approve_mass_deletion,
     clear_waiting,
+    is_mass_deletion_approved,
     read_waiting,
     record_load,
     record_waiting,
-    take_approval,
+    use_up_approval,
 )
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.health import read_health
@@ -43,12 +44,13 @@ def test_requested_subscriptions_are_recorded(sandbox: RunningSandbox, connectio
 def test_an_approval_is_valid_for_one_run_of_one_workspace() -> None:
     approve_mass_deletion(CONN_ID, 1, by="somebody")
     assert read_health(CONN_ID).approvals == (1,)
-    assert not take_approval(CONN_ID, 2)
-    assert not take_approval("another", 1)
+    assert not is_mass_deletion_approved(CONN_ID, 2)
+    assert not is_mass_deletion_approved("another", 1)
     with all_logs() as lines:
-        assert take_approval(CONN_ID, 1)
+        assert is_mass_deletion_approved(CONN_ID, 1)
     assert "somebody approved" in "\n".join(lines)
-    assert not take_approval(CONN_ID, 1)
+    use_up_approval(CONN_ID, 1)
+    assert not is_mass_deletion_approved(CONN_ID, 1)
 
 
 def test_an_expired_approval_is_not_used() -> None:
@@ -56,7 +58,7 @@ def test_an_expired_approval_is_not_used() -> None:
     given = datetime.now(timezone.utc) - timedelta(days=APPROVAL_DAYS, minutes=1)
     with SqliteEventStore(default_store_path(), clock=FakeClock(given.timestamp())) as store:
         store.activity_log.set_status(approval_key(CONN_ID, 1), {"by": "somebody"})
-    assert not take_approval(CONN_ID, 1)
+    assert not is_mass_deletion_approved(CONN_ID, 1)
 
 
 def test_without_the_store_recording_warns_and_nothing_is_approved() -> None:
@@ -64,8 +66,12 @@ def test_without_the_store_recording_warns_and_nothing_is_approved() -> None:
     default_store_path().write_bytes(b"no database at all" * 100)
     with all_logs() as lines:
         record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="x.y")
-        assert not take_approval(CONN_ID, 1)
-    assert "may show outdated data" in "\n".join(lines)
+        assert not is_mass_deletion_approved(CONN_ID, 1)
+        use_up_approval(CONN_ID, 1)
+    logged = "\n".join(lines)
+    assert "may show outdated data" in logged
+    assert "approval of a mass deletion would be ignored" in logged
+    assert "approval of a mass deletion stays valid" in logged
     with pytest.raises(TogglError):
         approve_mass_deletion(CONN_ID, 1, by="somebody")
 

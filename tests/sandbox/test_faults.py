@@ -8,7 +8,7 @@ from airflow_provider_toggl.sandbox.faults import (
     API_KINDS,
     DELIVERY_KINDS,
     ArmedFaults,
-    FaultError,
+    MalformedFault,
     change_body,
     hidden_entries_of,
     rows_of,
@@ -91,7 +91,6 @@ def test_the_list_of_faults_shows_options_and_counts(faults: ArmedFaults) -> Non
             "drop_rows": 3,
             "keep_next": False,
             "match": {"path": "clients"},
-            "times": 3,
             "left": 3,
             "probability": None,
             "seed": 0,
@@ -137,7 +136,7 @@ def test_every_kind_can_be_injected(faults: ArmedFaults, kind: str) -> None:
     ],
 )
 def test_a_malformed_fault_is_refused_with_the_reason(faults: ArmedFaults, order: Any, message: str) -> None:
-    with pytest.raises(FaultError, match=message):
+    with pytest.raises(MalformedFault, match=message):
         faults.inject(order)
     assert faults.as_list() == []
 
@@ -149,6 +148,13 @@ def test_a_fault_of_deliveries_affects_one_event_by_default_and_stays_listed(
     delivery_faults.inject({"kind": kind})
     assert [list(delivery_faults.strike_event()) for _ in range(3)] == [[kind], [], []]
     assert [(fault["left"], fault["hits"]) for fault in delivery_faults.as_list()] == [(0, 1)]
+
+
+def test_faults_of_one_kind_affect_one_event_each(delivery_faults: ArmedFaults) -> None:
+    for seconds in (1, 2):
+        delivery_faults.inject({"kind": "delay", "seconds": seconds})
+    struck = [delivery_faults.strike_event() for _ in range(3)]
+    assert struck == [{"delay": {"seconds": 1}}, {"delay": {"seconds": 2}}, {}]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +172,7 @@ def test_a_fault_of_deliveries_affects_one_event_by_default_and_stays_listed(
 def test_a_malformed_fault_of_deliveries_is_refused_with_the_reason(
     delivery_faults: ArmedFaults, order: Any, message: str
 ) -> None:
-    with pytest.raises(FaultError, match=message):
+    with pytest.raises(MalformedFault, match=message):
         delivery_faults.inject(order)
 
 

@@ -13,6 +13,8 @@ from support.truth import entry_differences, live, rows
 
 from airflow_provider_toggl.assets import toggl_asset
 from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.hooks.activity import approve_mass_deletion
+from airflow_provider_toggl.hooks.health import read_health
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 from airflow_provider_toggl.transfers.reconcile import TogglReconcileOperator
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
@@ -97,6 +99,18 @@ def test_many_missing_entries_fail_the_task_until_a_person_approves(
         reconcile()
     assert len(live(warehouse, "time_entries")) == 120
     assert reconcile(allow_mass_absence="True", settle=0)["deleted"] == 65
+
+
+def test_an_approval_on_the_page_outlives_a_failed_try_and_is_used_up_by_a_finished_one(
+    sandbox: RunningSandbox, warehouse: Path
+):
+    sandbox.mutate(seed=2, n=60, kinds=["delete_entry"])
+    sandbox.set(plan="premium")
+    approve_mass_deletion("toggl_default", sandbox.workspace_id, by="somebody")
+    with pytest.raises(errors.ConfigurationError, match="nowhere_at_all"):
+        reconcile(warehouse_conn_id="nowhere_at_all")
+    assert reconcile(settle=0)["deleted"] == 65
+    assert read_health("toggl_default").approvals == ()
 
 
 def test_a_used_up_quota_defers_and_what_was_done_is_not_done_again(

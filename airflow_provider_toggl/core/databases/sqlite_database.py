@@ -23,7 +23,10 @@ class SqliteDatabase(Database):
 
     :param path: the file; ``prepare`` creates it.
     :param statements: by name; ``{schema}`` stands for the file's only schema.
+    :param migrations: the statements that lead from each version of the tables to the next.
     :param own_table: a table of the first migration, by which the file is recognized.
+    :param errors: what to raise for a failure of the database.
+    :param clock: for the times at which migrations are recorded.
     :param busy_timeout: seconds to wait while another process writes.
     """
 
@@ -46,23 +49,23 @@ class SqliteDatabase(Database):
     def prepare(self) -> None:
         """Create the file, and create or migrate its tables.
 
-        :raises ConfigurationError: the file is a database of something else.
+        :raises ConfigurationError: the file belongs to another program or another part of this package.
         """
         self.file.create()
         super().prepare()
 
     def run(self, work: Callable[[DatabaseSession], T]) -> T:
-        """Return what the work returns."""
+        """Return what the work returns; each statement is its own transaction."""
         with self.file.connection() as db:
             return work(self.session(db))
 
     def transact(self, work: Callable[[DatabaseSession], T]) -> T:
-        """Return what the work returns; an error undoes it."""
+        """Return what the work returns; all in one transaction, which an error undoes."""
         with self.file.transaction() as db:
             return work(self.session(db))
 
     def session(self, db: sqlite3.Connection) -> DatabaseSession:
-        """Return what runs named statements on a connection of the file."""
+        """Wrap a connection of the file in a ``DatabaseSession``."""
         return DatabaseSession(db, self.statements, json.dumps)
 
     def migrate(self) -> None:
@@ -75,7 +78,7 @@ class SqliteDatabase(Database):
     def read_version(self, session: DatabaseSession) -> int:
         """Return the version of the tables.
 
-        :raises ConfigurationError: the file is a database of something else.
+        :raises ConfigurationError: the file belongs to another program or another part of this package.
         """
         remedy = f"give the {self.errors.name} a file of its own."
         try:
@@ -86,11 +89,14 @@ class SqliteDatabase(Database):
             if session.fetch("is_foreign")[0][0]:
                 raise ConfigurationError(f"{self.where} is a database of something else: {remedy}") from None
             return 0
-        if rows and not rows[0][1]:
+        if not rows:
+            return 0
+        version, is_ours = rows[0]
+        if not is_ours:
             raise ConfigurationError(
                 f"{self.where} has the tables of a warehouse, or of another part of this package: {remedy}"
             )
-        return int(rows[0][0]) if rows else 0
+        return int(version)
 
     def close(self) -> None:
         """Close the connections."""

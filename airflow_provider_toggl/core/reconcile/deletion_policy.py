@@ -6,7 +6,8 @@ missing entries together with control entries that a report has just shown (``pr
 may be deleted, and only if none of the reasons below applies.
 
 Deletions that Toggl reports itself are read elsewhere: those of webhook events in ``core/load/decode/events.py``, those
-of complete lists in ``core/load/merging/steps.py``. ``core/load/merging/rule.py`` decides which row is live.
+of complete lists in ``core/load/merging/steps.py``. ``core/load/merging/rule.py`` decides which row is live, and
+``core/events/transitions.py`` which events a sensor or watcher takes for a deletion.
 """
 
 from __future__ import annotations

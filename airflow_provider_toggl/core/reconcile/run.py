@@ -34,10 +34,12 @@ from airflow_provider_toggl.core.reconcile.window import WindowVerification
 
 log = logging.getLogger(__name__)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-#: Requests to verify a window where nothing differs: its changes, and its summary; rounded up.
+#: In place of the time of a reading that is not known, or never was.
+NEVER_READ = datetime(1970, 1, 1, tzinfo=timezone.utc)
+#: Requests to verify a window where nothing differs: its changes, its summary, and one for `/me` or a further page.
 REQUESTS_PER_WINDOW = 3
-#: Changes of the last days of a range are read apart if their mark is this much older than that of the others.
+#: Changes of the last days of a range are read in requests of their own if their watermark is older than the others by
+#: more than this.
 OLDER = timedelta(days=7)
 
 
@@ -127,6 +129,7 @@ class Reconcile:
         return f"/api/v9/workspaces/{self._request.workspace_id}"
 
     def _reconcile(self) -> list[str]:
+        """Read what changed, and verify the windows; return a sentence for each one that needs approval."""
         accounted = self._session.spent
         # The owner's zone is a setting that people change, and reports have days of that zone: so each run asks for it.
         answer = self._session.request("GET", "/api/v9/me")
@@ -156,8 +159,9 @@ class Reconcile:
             accounted=accounted,
         )
         if state.cursor.known_until is None:
+            # Without the last two days, by default today and tomorrow, which earlier runs may not have read.
             past = Window(days.main.first, max(days.main.first, days.main.last - 2 * DAY))
-            state.update(known_until=windows.watermark_of(state.cursor.changes.coverage, past) or _EPOCH)
+            state.update(known_until=windows.watermark_of(state.cursor.changes.coverage, past) or NEVER_READ)
         _read_changes(runner, state, days)
         return self._verify(runner, state, days, zone)
 
@@ -169,7 +173,7 @@ class Reconcile:
         cursor = replace(cursor, attempt=attempt if attempt.key else None)
         if not cursor.changes.coverage:
             # What the pull has read need not be read again; only its changes are, from before its mark.
-            coverage = tuple(replace(known, read_at=_EPOCH) for known in pulled.coverage)
+            coverage = tuple(replace(known, read_at=NEVER_READ) for known in pulled.coverage)
             changes = replace(cursor.changes, coverage=coverage, span_days=pulled.span_days, page_size=pulled.page_size)
             cursor = replace(cursor, changes=changes)
         return RunState(
@@ -195,6 +199,7 @@ class Reconcile:
                 try:
                     result = runner.run(verification.verify())
                 except PayloadRefused:
+                    # The refusal may have shortened `span_days`.
                     if window.days <= state.span_days:
                         raise
                     due = [*windows.split(window, state.span_days), *due]
@@ -238,7 +243,7 @@ def _end_hidden_period(runner: StepRunner, state: RunState, days: DayRange, veri
     counts = hidden_periods.count_hidden(one.unverified for one in verified)
     hidden = state.cursor.hidden
     ends = hidden is not None and hidden.ends_with(counts)
-    since = (state.cursor.known_until or _EPOCH) if hidden is None else hidden.since
+    since = (state.cursor.known_until or NEVER_READ) if hidden is None else hidden.since
     if ends:
         log.info("Reports show entries again that they did not show: reading what changed since %s.", since)
         changes = state.cursor.changes

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from airflow_provider_toggl.core.client.applied_writes import check_applied
 from airflow_provider_toggl.core.client.idempotency import WriteResult, write_once
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.verification import check_applied
 from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer, PayloadRefused
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_provider_toggl.core.client.applied_writes import check_applied
 from airflow_provider_toggl.core.client.idempotency import WriteResult, write_once
 from airflow_provider_toggl.core.client.resources.time_entries import (
     CLOCK_SKEW,
@@ -19,7 +20,6 @@ from airflow_provider_toggl.core.client.resources.time_entries import (
 )
 from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.verification import check_applied
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, NotApplied, NotFound, PayloadRefused
 from airflow_provider_toggl.core.instants import format_instant

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from airflow_provider_toggl.core.client.applied_writes import check_applied
 from airflow_provider_toggl.core.client.resources.subscriptions import (
     UNEXPECTED_RESPONSE,
     Subscription,
@@ -27,7 +28,6 @@ from airflow_provider_toggl.core.client.resources.webhook_errors import (
 )
 from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.verification import check_applied
 from airflow_provider_toggl.core.errors import (
     AccessDenied,
     ConnectionTrouble,

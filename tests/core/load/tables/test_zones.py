@@ -28,7 +28,7 @@ INSTANT = pa.timestamp("us", tz="UTC")
 def test_the_spans_say_of_each_moment_what_the_zone_says(name: str, seconds: int) -> None:
     moment = datetime(2000, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
     (span,) = [span for span in find_spans(name) if span.begin <= moment < span.end]
-    assert timedelta(seconds=span.seconds) == moment.astimezone(ZoneInfo(name)).utcoffset()
+    assert timedelta(seconds=span.offset_seconds) == moment.astimezone(ZoneInfo(name)).utcoffset()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_toggl.core.client.verification import check_applied
+from airflow_provider_toggl.core.client.applied_writes import check_applied
 from airflow_provider_toggl.core.errors import NotApplied
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers() | st.text(), max_size=3)
