@@ -96,8 +96,8 @@ def check_fields(connection: Connection) -> None:
     wrong = sorted(key for key, value in extra.items() if not isinstance(value, str | int | float | bool))
     if wrong:
         raise ConfigurationError(
-            f"{name}: {', '.join(wrong)} in its extra must be a text, number or boolean: pyiceberg's properties are flat, "
-            'as in {"s3.region": "eu-central-1"}.'
+            f"{name}: {', '.join(wrong)} in its extra must be a text, number or boolean: pyiceberg's properties are "
+            'flat, as in {"s3.region": "eu-central-1"}.'
         )
 
 
