@@ -1,7 +1,7 @@
 """Parse webhook bodies: one into a ``Message``, those of consecutive events into an ``EventBatch``.
 
-Field names and forms are those of engineering.toggl.com/docs/webhooks_start and of real bodies that other
-projects published.
+Field names and forms are those of engineering.toggl.com/docs/webhooks_start and of real bodies that other projects
+published.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def parse_message(body: bytes) -> Message:
 
 
 def parse_stored_message(event: NewEvent) -> Message:
-    """Return the message of an event; if it cannot be parsed, one with only its two ids and an anomaly. Never raises."""
+    """Return the message of an event; if it cannot be parsed, one with only its ids and an anomaly. Never raises."""
     try:
         return parse_message(event.body)
     except DeliveryRefused as refused:

@@ -1,6 +1,6 @@
-"""Decide how a delivery is answered and what of it is stored. No I/O.
+"""The outcomes of a delivery, the check of its head, and what of a verified body is stored. No I/O.
 
-The checks run in the order of this table, and the first one that fails decides the answer:
+``handler.py`` checks in the order of this table, and the first check that fails decides the answer:
 
 ====================  ======  ==================================================================================
 outcome               status  when
