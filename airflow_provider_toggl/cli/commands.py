@@ -72,7 +72,7 @@ COMMANDS: dict[str, Command] = {
             "receiver",
             "airflow_provider_toggl.cli.receiver",
             "run the receiver of webhook deliveries",
-            ("receiver --host 0.0.0.0 --port 8790", "receiver --connections toggl_default,toggl_berlin --verbose"),
+            ("receiver --host 0.0.0.0 --port 8090", "receiver --connections toggl_default,toggl_berlin --verbose"),
         ),
         Command(
             "status",

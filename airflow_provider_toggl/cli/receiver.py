@@ -1,4 +1,4 @@
-"""``receiver``: receive webhook deliveries without an API server."""
+"""``receiver``: receive webhook deliveries in its own process, outside Airflow's API server."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def run(args: argparse.Namespace) -> int:
     """Receive until the process is terminated; return the exit code."""
     with use_airflow():
         from airflow_provider_toggl.hooks.receiver import build_receiver  # noqa: PLC0415 - loads Airflow
-        from airflow_provider_toggl.hooks.settings import receiver_connections  # noqa: PLC0415 - likewise
+        from airflow_provider_toggl.hooks.settings import receiver_connections  # noqa: PLC0415 - loads Airflow
 
-        named = tuple(name.strip() for name in (args.connections or "").split(",") if name.strip())
-        conn_ids = named or receiver_connections() or (DEFAULT_CONNECTION,)
+        from_arguments = tuple(name.strip() for name in (args.connections or "").split(",") if name.strip())
+        conn_ids = from_arguments or receiver_connections() or (DEFAULT_CONNECTION,)
         check_ready(conn_ids)
     try:
         listener = _listen(args.host, args.port)
@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
 def check_ready(conn_ids: Sequence[str]) -> None:
     """Raise if the connections cannot receive. An unavailable store is only a warning.
 
-    :raises TogglError: a connection or a store is wrong, and waiting would not help.
+    :raises TogglError: a connection is missing or has no webhook secret, or its event store cannot be used for a reason
+        that waiting does not remove.
     """
     from airflow_provider_toggl.hooks.receiver import get_receiving_connection, open_receiving_store  # noqa: PLC0415
 

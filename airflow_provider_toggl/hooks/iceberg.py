@@ -51,11 +51,11 @@ def build_store(connection: Connection, schema: str) -> IcebergStore:
         except (ImportError, TypeError, ValueError, KeyError) as error:
             raise ConfigurationError(
                 f"{where}: pyiceberg cannot open the catalog ({type(error).__name__}). Check the host and "
-                '"type" in its extra (rest, sql, glue, hive), and that the extra of pyiceberg for this catalog and '
-                "storage is installed."
+                '"type" in the connection\'s extra (rest, sql, glue, hive), and install the pip extra of pyiceberg for '
+                "this catalog and storage."
             ) from None
         except Exception as error:
-            # pyiceberg's errors for a package that is missing are of its own.
+            # pyiceberg's own classes for a missing package or property, compared by name, which needs no import.
             if type(error).__name__ in ("NotInstalledError", "NoSuchPropertyException"):
                 raise ConfigurationError(
                     f"{where}: pyiceberg cannot open the catalog; a property or a package is missing: {error}"
@@ -96,8 +96,8 @@ def check_fields(connection: Connection) -> None:
     wrong = sorted(key for key, value in extra.items() if not isinstance(value, str | int | float | bool))
     if wrong:
         raise ConfigurationError(
-            f"{name}: {', '.join(wrong)} in its extra must be a text: pyiceberg's properties are flat, as in "
-            '{"s3.region": "eu-central-1"}.'
+            f"{name}: {', '.join(wrong)} in its extra must be a text, number or boolean: pyiceberg's properties are "
+            'flat, as in {"s3.region": "eu-central-1"}.'
         )
 
 
@@ -113,9 +113,9 @@ def open_iceberg(conn_id: str, schema: str) -> Iterator[IcebergStore]:
     connection = get_connection(conn_id, parameter="warehouse_conn_id")
     if connection.conn_type != "iceberg":
         raise build_wrong_type_error(connection, "warehouse_conn_id", "Iceberg tables: iceberg")
-    with open_warehouse(conn_id, schema=schema):
-        # Tables are there now, and not of a later version of this package.
-        store = build_store(connection, schema)
+    # Opened only to create missing tables, and to refuse those of a later version of this package.
+    open_warehouse(conn_id, schema=schema).close()
+    store = build_store(connection, schema)
     try:
         store.open()
         yield store

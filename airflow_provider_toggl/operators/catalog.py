@@ -1,4 +1,7 @@
-"""Operators that find or create projects, clients, tags and tasks by name. They are safe to retry."""
+"""Operators that find or create projects, clients, tags and tasks by name.
+
+They are safe to retry, because Toggl refuses a second object with the same name.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,11 @@ from airflow_provider_toggl.operators.write_operator import TogglWriteBase
 class _EnsureOperator(TogglWriteBase):
     """Finds the object with a name, or creates it.
 
-    This takes one request if it exists and two otherwise. An existing object is not changed, even if it is archived;
+    This usually takes one request if it exists and two otherwise; long lists and names that Toggl refuses as taken take
+    more. An existing object is not changed, even if it is archived;
     the result shows that.
 
-    :param name: its name. Case matters, spaces around it do not. (templated)
+    :param name: its name. Case matters, unless Toggl refuses the name as taken. Spaces around it do not. (templated)
     :param fields: further fields of Toggl's API to create it with. They are not compared with an existing object.
         (templated)
     """
@@ -29,7 +33,7 @@ class _EnsureOperator(TogglWriteBase):
     }
     #: The kind of object.
     kind: CatalogKind
-    #: The parameter with the ID of the object that it belongs to.
+    #: Name of the parameter with the parent's ID.
     parent: ClassVar[str | None] = None
 
     def __init__(self, *, name: str, fields: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
@@ -53,10 +57,10 @@ class _EnsureOperator(TogglWriteBase):
 
 
 class TogglEnsureProjectOperator(_EnsureOperator):
-    """Find a project by its name, or create it as an active project.
+    """Find a project by its name, or create it, active unless ``fields`` has another value.
 
-    :param client_id: its client. Without one, a project of any client is found, and a new project has no client.
-        (templated)
+    :param client_id: its client. Without one, a project of any client is found, active ones first, then the lowest ID;
+        a new project has no client. (templated)
     """
 
     template_fields: Sequence[str] = (*_EnsureOperator.template_fields, "client_id")

@@ -60,7 +60,7 @@ REFUSED = [
     ({}, "has no host"),
     ({"extra": {"type": "sql"}}, "has no host"),
     ({"host": "http://c", "extra": {"uri": "http://d"}}, "name the same thing"),
-    ({"host": "http://c", "extra": {"s3": {"region": "eu"}}}, "s3 in its extra must be a text"),
+    ({"host": "http://c", "extra": {"s3": {"region": "eu"}}}, "s3 in its extra must be a text, number or boolean"),
 ]
 
 

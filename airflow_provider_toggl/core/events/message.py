@@ -1,6 +1,7 @@
 """Parse webhook bodies: one into a ``Message``, those of consecutive events into an ``EventBatch``.
 
-Field names and forms are those of engineering.toggl.com/docs/webhooks_start and of bodies that receivers published.
+Field names and forms are those of engineering.toggl.com/docs/webhooks_start and of real bodies that other projects
+published.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _INT64 = range(-(2**63), 2**63)
 class Message:
     """A parsed body. Times are aware and UTC; ids have 64 bits, except ``event_id`` and ``subscription_id``.
 
-    :param event_id: Toggl's id of the event, 0 for a PING.
+    :param event_id: Toggl's id of the event, normally 0 for a PING.
     :param is_ping: whether it is a PING, which reports no change.
     :param validation_code: of a PING to a subscription that is not validated yet, else None.
     :param entity: Toggl's name for what changed, None where it is missing or malformed.
@@ -50,7 +51,7 @@ class Message:
     :param created_at: when it happened, by Toggl's clock.
     :param payload: the object that changed, empty where the body has none, as may a ``deleted`` event.
     :param anomalies: what is unusual, a few words each. The event is stored nevertheless.
-    :param transitions: those that matched a filter, see ``transitions.TRANSITIONS``; empty after parsing.
+    :param transitions: those that matched a filter, see ``transitions.TRANSITIONS``; filled in by ``search``.
     """
 
     event_id: int
@@ -138,8 +139,8 @@ def parse_message(body: bytes) -> Message:
     )
 
 
-def read_message(event: NewEvent) -> Message:
-    """Return the message of an event; of one that cannot be parsed, its ids and why."""
+def parse_stored_message(event: NewEvent) -> Message:
+    """Return the message of an event; if it cannot be parsed, one with only its ids and an anomaly. Never raises."""
     try:
         return parse_message(event.body)
     except DeliveryRefused as refused:
@@ -161,7 +162,7 @@ class EventBatch:
     last_seq: int
 
     def after(self, seq: int) -> EventBatch:
-        """Return the part after a ``seq`` below the last one, the batch itself where that is all of it."""
+        """Return the part after a ``seq`` below the last one, the batch itself if all of it comes after."""
         if seq < self.first_seq:
             return self
         start = bisect_right([event.seq for event in self.events], seq)
@@ -170,7 +171,7 @@ class EventBatch:
 
 def build_event_batch(events: Sequence[StoredEvent]) -> EventBatch:
     """Return the batch of some events, at least one."""
-    messages = tuple(read_message(stored.event) for stored in events)
+    messages = tuple(parse_stored_message(stored.event) for stored in events)
     return EventBatch(tuple(events), messages, events[0].seq, events[-1].seq)
 
 
@@ -246,7 +247,7 @@ def _object(document: dict[str, Any], name: str, anomalies: list[str]) -> dict[s
 def _word(metadata: dict[str, Any], name: str, known: tuple[str, ...], anomalies: list[str]) -> str | None:
     value = metadata.get(name)
     if not isinstance(value, str) or not _WORD.fullmatch(value):
-        anomalies.append(f"no {name}")
+        anomalies.append(f"no valid {name}")
         return None
     if value not in known:
         anomalies.append(f"unknown {name}")
@@ -273,5 +274,5 @@ def _instant(value: Any, anomalies: list[str]) -> datetime | None:
             return parse_instant(value)
         except ValueError:
             pass
-    anomalies.append("no created_at")
+    anomalies.append("no valid created_at")
     return None

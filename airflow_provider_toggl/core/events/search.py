@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_toggl.core.events.filters import EventFilter
-from airflow_provider_toggl.core.events.message import Message, read_message
+from airflow_provider_toggl.core.events.message import Message, parse_stored_message
 from airflow_provider_toggl.core.events.model import StoredEvent
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.transitions import MAX_VERSIONS, EntityState, build_state, read_version
@@ -31,7 +31,7 @@ def find_state(store: EventStore, stored: StoredEvent) -> EntityState | None:
     Later events do not change the result, so an event that is read again gets the same transitions.
     """
     earlier = store.read_earlier(stored, MAX_VERSIONS)
-    return build_state(read_version(one.event, read_message(one.event)) for one in earlier)
+    return build_state(read_version(one.event, parse_stored_message(one.event)) for one in earlier)
 
 
 class StateCache:
@@ -84,7 +84,7 @@ class EventQuery:
             return None
         if self.since is not None and (event.created_at or event.received_at) < self.since:
             return None
-        message = message or read_message(event)
+        message = message or parse_stored_message(event)
         return message if self.event_filter.matches(message) else None
 
     def find_message(

@@ -148,7 +148,7 @@ def _decide(probe: DeletionProbe, shown: ShownEntries, state: RunState) -> Steps
     reasons = deletion_policy.find_reasons_to_keep(missing, answer, visibility, state.request.rules)
     deleted = _keep_live(state, missing, reasons)
     if len(deleted):
-        log.info("Deleted in Toggl and marked as absent: %s.", list_ids(deleted.ids.tolist()))
+        log.info("Marked as absent, because Toggl has them no longer: %s.", list_ids(deleted.ids.tolist()))
         yield from ask(steps.MarkDeleted(deleted.ids.tolist(), described_at))
 
 

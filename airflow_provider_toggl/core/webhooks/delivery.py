@@ -1,4 +1,4 @@
-"""Decide how a delivery is answered and what of it is stored. No I/O.
+"""The outcomes of a delivery, the check of its head, and what of a verified body is stored. No I/O.
 
 ``handler`` calls these functions, and verifies the signature with ``signature`` before it calls ``read_delivery``.
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 
-#: Seconds for which a request without a response holds back the next one. By then it has reached Toggl, its connection
-#: could not be opened, or its process has died.
+#: Seconds after which a request without a response counts as answered; the next one follows an interval later. By then
+#: it has reached Toggl, its connection could not be opened, or its process has died.
 RESPONSE_TIMEOUT = 30.0
 #: Seconds that a response takes, as estimates assume before the first one; not measured at Toggl.
 ASSUMED_RESPONSE_SECONDS = 0.2
-#: How many responses the average of their time is about.
+#: Divisor of the moving average of response times: each new response counts one fifth.
 AVERAGED_RESPONSES = 5
 #: The shortest wait in seconds, so that waiting processes do not lock the shared state without pause.
 MIN_WAIT = 0.01
@@ -54,8 +54,8 @@ class BucketState:
     :param permit: the number of the permit (``token_state.Permit``) of that request. Numbers only grow.
     :param granted_at: when the permit was granted; 0 before the first one.
     :param answered_at: when the request was answered or failed; None before the first one and while it is in flight.
-    :param closed_until: until when Toggl accepts no request (429).
-    :param response_seconds: how long responses take, on average over the last ones.
+    :param closed_until: until when a 429 pauses the requests.
+    :param response_seconds: the moving average of how long responses take.
     """
 
     permit: int = 0
@@ -65,13 +65,13 @@ class BucketState:
     response_seconds: float = ASSUMED_RESPONSE_SECONDS
 
 
-def slot_seconds(state: BucketState, pace: Pace) -> float:
+def seconds_per_permit(state: BucketState, pace: Pace) -> float:
     """Return about how many seconds lie between two permits while processes wait."""
     return pace.interval + state.response_seconds
 
 
 def seconds_to_wait(state: BucketState, pace: Pace, now: float) -> float:
-    """Return the seconds after which a caller must ask again, 0 if a request may be sent now.
+    """Return the seconds after which a caller may ask again, 0 if a request may be sent now.
 
     While a request is in flight this is one interval. Its response, whenever it comes, starts a full interval, so
     asking sooner is never useful.
@@ -105,7 +105,7 @@ def record_answer(state: BucketState, permit: int, now: float) -> BucketState:
     return replace(state, answered_at=now, response_seconds=average)
 
 
-def close_bucket(state: BucketState, seconds: float, now: float) -> BucketState:
+def pause_bucket(state: BucketState, seconds: float, now: float) -> BucketState:
     """Return the state after Toggl asked for a pause (429)."""
     closed_until = now + seconds
     if _clock_was_set_back(state, now):

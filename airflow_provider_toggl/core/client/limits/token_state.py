@@ -176,7 +176,7 @@ class TokenState:
         seconds = leaky_bucket.seconds_to_wait(bucket, pace, now)
         ahead = permit_queue.count_ahead(queue, request.queue_name, now)
         if seconds > 0 or ahead > 0:
-            seconds = max(leaky_bucket.MIN_WAIT, seconds + ahead * leaky_bucket.slot_seconds(bucket, pace))
+            seconds = max(leaky_bucket.MIN_WAIT, seconds + ahead * leaky_bucket.seconds_per_permit(bucket, pace))
             permit_queue.enqueue(queue, request.queue_name, now + seconds)
             return Wait(seconds)
         permit_queue.remove(queue, request.queue_name)
@@ -214,7 +214,7 @@ class TokenState:
 
     def hold_back(self, seconds: float, now: float, *, scope: str = "") -> None:
         """Grant no permit for so long, because Toggl asked for a pause (429)."""
-        self.buckets[scope] = leaky_bucket.close_bucket(self.buckets.get(scope, BucketState()), seconds, now)
+        self.buckets[scope] = leaky_bucket.pause_bucket(self.buckets.get(scope, BucketState()), seconds, now)
 
     def withdraw(self, name: str) -> None:
         """End all claims of a claimant, so that others may use what is left of its share."""

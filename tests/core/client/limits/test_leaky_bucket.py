@@ -12,8 +12,8 @@ from airflow_provider_toggl.core.client.limits.leaky_bucket import (
     RESPONSE_TIMEOUT,
     BucketState,
     Pace,
-    close_bucket,
     grant,
+    pause_bucket,
     record_answer,
     seconds_to_wait,
 )
@@ -29,7 +29,7 @@ def answered(seconds: float) -> BucketState:
 
 
 IN_FLIGHT = grant(BucketState(), 1, T)
-LIMITED = close_bucket(answered(0.01), 30.0, T)
+LIMITED = pause_bucket(answered(0.01), 30.0, T)
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ LIMITED = close_bucket(answered(0.01), 30.0, T)
         pytest.param(answered(0.01), ONE, -0.5, 1.51, id="clock readings out of order"),
         pytest.param(answered(0.01), ONE, -CLOCK_TOLERANCE, CLOCK_TOLERANCE + 1.01, id="a clock that is a little back"),
         pytest.param(LIMITED, ONE, 10.0, 20.0, id="a rate limit"),
-        pytest.param(close_bucket(IN_FLIGHT, 30.0, T), ONE, 10.0, 20.0, id="a rate limit while a request is in flight"),
-        pytest.param(close_bucket(LIMITED, 5.0, T + 1), ONE, 1.0, 29.0, id="a shorter rate limit after a longer one"),
+        pytest.param(pause_bucket(IN_FLIGHT, 30.0, T), ONE, 10.0, 20.0, id="a rate limit while a request is in flight"),
+        pytest.param(pause_bucket(LIMITED, 5.0, T + 1), ONE, 1.0, 29.0, id="a shorter rate limit after a longer one"),
         pytest.param(
-            close_bucket(close_bucket(answered(0.01), 9000.0, T), 30.0, T - 5000),
+            pause_bucket(pause_bucket(answered(0.01), 9000.0, T), 30.0, T - 5000),
             ONE,
             -4990.0,
             20.0,
@@ -102,7 +102,7 @@ def test_three_quarters_of_the_rate_are_used_with_responses_after_200_ms():
 
 
 def test_a_clock_that_was_set_back_does_not_block():
-    state = close_bucket(answered(0.01), 300.0, T)
+    state = pause_bucket(answered(0.01), 300.0, T)
     assert seconds_to_wait(state, ONE, T - 500) == 0.0
     state = grant(state, 2, T - 500)
     assert (state.permit, state.closed_until) == (2, 0.0)
