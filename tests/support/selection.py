@@ -4,7 +4,7 @@ A unit test is in a folder that mirrors the package (or in ``architecture``). Ne
 nor any function of the tests that they call, uses a module that starts processes. These are no unit tests either:
 
 - tests that face Airflow or take long, by their markers;
-- contract tests, which run on all engines;
+- contract tests, which run on all engines, and those of Iceberg, whose catalogs and files take long to make;
 - tests of ``core`` that read from a sandbox over HTTP;
 - property tests with settings of their own, which need many examples. Other property tests run with few examples.
 
@@ -75,7 +75,7 @@ def some_cases(ids: Sequence[str], most: int) -> set[str]:
 def is_unit_test(item: pytest.Function) -> bool:
     """Return whether a test is a unit test."""
     folders = item.path.relative_to(ROOT / "tests").parts
-    if folders[0] not in FOLDERS or "contracts" in folders:
+    if folders[0] not in FOLDERS or {"contracts", "iceberg"} & set(folders):
         return False
     if folders[0] != "sandbox" and "sandbox_host" in item.fixturenames:
         return False
