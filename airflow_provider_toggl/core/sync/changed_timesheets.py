@@ -74,9 +74,11 @@ def find_changed_timesheets(target: Warehouse, workspace_id: int) -> Histories:
     if state is None or state.watermark is None:
         return Histories(missing=("timesheets",))
     key = ("timesheet_setup_id", "start_date")
+    # Records that Toggl's answer has no longer stay with an earlier status: the latest reading counts.
+    rows = rows_of(target, "timesheet_history", [*key, "timesheet_status", "seen_at"], workspace_id)
     read = {
         (row[key[0]], str(row[key[1]])[:10]): row["timesheet_status"]
-        for row in rows_of(target, "timesheet_history", [*key, "timesheet_status"], workspace_id)
+        for row in sorted(rows, key=lambda row: row["seen_at"])
     }
     found: list[ChangedTimesheet] = []
     for row in rows_of(target, "timesheets", [*key, "member_id", "status", *_TIMES], workspace_id):

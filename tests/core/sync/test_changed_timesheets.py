@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from support.pulls import Workspace
 
+from airflow_provider_toggl.core.sync import changed_timesheets
 from airflow_provider_toggl.core.sync.changed_timesheets import FIRST_REACHES
 from airflow_provider_toggl.core.sync.pull import PullSummary
-from airflow_provider_toggl.sandbox.workspace.records import Timesheet
+from airflow_provider_toggl.core.sync.rated_objects import rows_of
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry, Timesheet
+from airflow_provider_toggl.sandbox.workspace.world import live
 
 
 @pytest.fixture
@@ -104,3 +107,29 @@ def test_an_answer_with_time_entries_is_kept_whole(workspace: Workspace) -> None
 def test_a_plan_without_approvals_costs_no_request_for_histories(workspace: Workspace) -> None:
     workspace.toggl.set(plan="starter")
     assert pull_histories(workspace).requests == 0
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_records_that_a_history_no_longer_has_cost_no_request_each_night(
+    build: Any, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    # No engine promises an order of rows.
+    monkeypatch.setattr(changed_timesheets, "rows_of", lambda *of: rows_of(*of)[::step])
+    workspace: Workspace = build(entries=200, plan="premium")
+    workspace.toggl.set(timesheet_history_answer="entries")
+    world = workspace.toggl.world
+    pull_histories(workspace, incremental=False)
+    sheet = next(one for one in sheets_of(workspace, "submitted") if len(entries_of(workspace, one)) > 1)
+    wait(workspace)
+    world.mark_deleted(entries_of(workspace, sheet)[-1], world.owner)
+    move(workspace, sheet, status="approved", decided_at=world.now(), decided_by=world.owner.id)
+    wait(workspace)
+    assert pull_histories(workspace).requests == 1
+    wait(workspace)
+    assert pull_histories(workspace).requests == 0
+
+
+def entries_of(workspace: Workspace, sheet: Timesheet) -> list[TimeEntry]:
+    days = [sheet.start_date, sheet.end_date]
+    entries = live(workspace.toggl.world.time_entries.values())
+    return [one for one in entries if one.user_id == sheet.member_id and days[0] <= one.start.date() <= days[1]]
