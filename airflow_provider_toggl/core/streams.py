@@ -24,7 +24,7 @@ class Stream:
     :param listing: how it is read. ``report``: by windows, latest change first. ``since``: in pages, or only changes
         since a time, including deletions. ``paged``: always all pages. ``whole``: always one response with everything.
         ``log``: what happened since the last run, by spans of days that follow the path; rows are only added.
-        ``histories``: one response for each object that changed; the path goes on with the object's level and id.
+        ``histories``: one response for each object that changed; ``History.path`` follows the path.
     :param params: query parameters that are always sent; ``{workspace_id}`` is filled in.
     :param per_page: rows per page, 0 if the endpoint has no pages.
     :param entity: the name of its records in webhooks, None if webhooks do not report them. ``workspace_user`` is a

@@ -144,9 +144,9 @@ class ListCursor:
 
 @dataclass(frozen=True)
 class HistoriesCursor:
-    """How far the histories of rates are read.
+    """How far the histories of a stream are read.
 
-    :param marks: of each list that says when rates changed: all changes before this instant (Toggl's clock) are read.
+    :param marks: by ``History.list_name``: all changes before this instant (Toggl's clock) are read.
     :param read_at: when the last complete reading began, by this machine's clock.
     :param attempt: the attempt that read last.
     :param skipped: why Toggl refused the histories at the last run; empty if it did not.

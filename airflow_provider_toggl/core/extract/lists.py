@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
@@ -89,16 +90,19 @@ class ListReader:
         is_new = self.cursor.skipped != reason
         log.log(logging.WARNING if is_new else logging.INFO, "Skipped, and asked again at the next run: %s", reason)
         self.cursor = replace(self.cursor, open=None, skipped=reason)
+        return self._build_page(b"[]", 0, utc(self._clock.now()), where="all", share=1.0)
+
+    def _build_page(self, body: bytes, rows: int, observed_at: datetime, **more: Any) -> Page:
+        """Return a page with the cursor as it is now, and the requests since ``_asked_from``."""
         return Page(
             stream=self._stream.name,
-            body=b"[]",
-            rows=0,
-            observed_at=utc(self._clock.now()),
+            body=body,
+            rows=rows,
+            observed_at=observed_at,
             watermark=self._watermark,
             cursor=dump(self.cursor),
             requests=self._session.spent - self._asked_from,
-            where="all",
-            share=1.0,
+            **more,
         )
 
     def _is_done(self) -> bool:
@@ -116,7 +120,7 @@ class ListReader:
         return self._watermark
 
     def _next_page(self) -> Page:
-        self._asked_from = spent = self._session.spent
+        self._asked_from = self._session.spent
         opened = self.cursor.open or self._opened()
         asked = opened.mark if opened.is_checking else opened.since
         answer, rows, total, since = self._ask(self._path(), opened.page, asked)
@@ -132,14 +136,10 @@ class ListReader:
         else:
             self.cursor = replace(self.cursor, open=following, skipped="")
         done = following is None
-        return Page(
-            stream=self._stream.name,
-            body=answer.body,
-            rows=rows,
-            observed_at=answer.date,
-            watermark=self._watermark,
-            cursor=dump(self.cursor),
-            requests=self._session.spent - spent,
+        return self._build_page(
+            answer.body,
+            rows,
+            answer.date,
             # A list that changed until the last page is not known to be complete.
             complete_at=opened.mark if done and opened.since is None and not has_changed else None,
             where="all" if since is None else f"changes since {since:%Y-%m-%d %H:%M:%S} UTC",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from airflow_provider_toggl.core.extract.cursor import OpenList, dump
+from airflow_provider_toggl.core.extract.cursor import OpenList
 from airflow_provider_toggl.core.extract.lists import ListReader
 from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.instants import format_instant
@@ -24,7 +24,7 @@ class LogReader(ListReader):
     """Reads what happened since the last run; the first run reads all that Toggl keeps."""
 
     def _next_page(self) -> Page:
-        spent = self._asked_from = self._session.spent
+        self._asked_from = self._session.spent
         opened = self.cursor.open or self._opened()
         begin = opened.since or opened.opened_at - KEPT
         end = max(begin, min(begin + SPAN, opened.opened_at))
@@ -38,14 +38,10 @@ class LogReader(ListReader):
             self._close(opened)
         else:
             self.cursor = replace(self.cursor, open=replace(opened, since=end, rows=opened.rows + rows), skipped="")
-        return Page(
-            stream=self._stream.name,
-            body=answer.body,
-            rows=rows,
-            observed_at=answer.date,
-            watermark=self._watermark,
-            cursor=dump(self.cursor),
-            requests=self._session.spent - spent,
+        return self._build_page(
+            answer.body,
+            rows,
+            answer.date,
             where=f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC",
             share=1.0 if done else 1 - (opened.opened_at - end) / KEPT,
         )
