@@ -68,11 +68,6 @@ class Message:
     anomalies: tuple[str, ...] = ()
     transitions: tuple[str, ...] = ()
 
-    @property
-    def anomaly(self) -> str | None:
-        """The anomalies as one text, None where there are none."""
-        return "; ".join(self.anomalies) or None
-
     def to_event(self, body: bytes, received_at: datetime, conn_id: str, *anomalies: str) -> NewEvent:
         """Return the event to store.
 

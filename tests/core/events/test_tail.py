@@ -157,7 +157,7 @@ async def test_an_event_with_an_unreadable_body_is_delivered(store: CountingStor
     store.append([new_event(1, body=b"{"), event(2)])
     async with following(store) as (_, follower):
         odd, good = (await follower.__anext__()).messages
-    assert odd.anomaly == "unreadable: The body is not JSON."
+    assert odd.anomalies == ("unreadable: The body is not JSON.",)
     assert good.event_id == 2
 
 
