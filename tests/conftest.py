@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import runpy
 import shutil
 import signal
 import tempfile
@@ -78,16 +77,20 @@ def metadata_database() -> Path:
 
 
 @pytest.fixture
-def dag_file(metadata_database: Path) -> Iterator[Callable[[str, str], dict[str, Any]]]:
-    """Write a file of DAGs, by name and text, into the folder that Airflow reads, and return what it defines."""
+def dag_file(metadata_database: Path) -> Iterator[Callable[[str, str], Any]]:
+    """Write a DAG, by id and text of its file, into the folder that Airflow reads, and return it."""
     written = []
 
-    def write(name: str, text: str) -> dict[str, Any]:
+    def write(name: str, text: str) -> Any:
+        from airflow.dag_processing.dagbag import DagBag
+
         path = HOME / "dags" / f"{name}.py"
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         written.append(path)
-        return runpy.run_path(str(path))
+        bag = DagBag(path)
+        assert bag.import_errors == {}
+        return bag.dags[name]
 
     yield write
     for path in written:

@@ -342,9 +342,9 @@ VALUES = Path(__file__).parent / "values_dags" / "values.py"
 
 # On 3.2, a run in this process takes a minute.
 @pytest.fixture(params=[pytest.param(False, id="text"), pytest.param(True, id="native", marks=pytest.mark.newest)])
-def values(request: pytest.FixtureRequest, dag_file: Callable[[str, str], dict[str, Any]]) -> Any:
+def values(request: pytest.FixtureRequest, dag_file: Callable[[str, str], Any]) -> Any:
     """A DAG whose templates render to text or to native values."""
-    return dag_file("values", VALUES.read_text().replace("NATIVE = False", f"NATIVE = {request.param}"))["dag"]
+    return dag_file("values", VALUES.read_text().replace("NATIVE = False", f"NATIVE = {request.param}"))
 
 
 def test_a_dag_run_takes_templates_params_and_results_of_tasks_everywhere(

@@ -16,9 +16,8 @@ from airflow_provider_toggl.operators.write_operator import TogglWriteBase
 class _EnsureOperator(TogglWriteBase):
     """Finds the object with a name, or creates it.
 
-    This usually takes one request if it exists and two otherwise; long lists and names that Toggl refuses as taken take
-    more. An existing object is not changed, even if it is archived;
-    the result shows that.
+    This usually takes one request if it exists and two otherwise, and more if the list is long or Toggl refuses the
+    name as taken. An existing object is not changed. The result shows whether it is archived.
 
     :param name: its name. Case matters, unless Toggl refuses the name as taken. Spaces around it do not. (templated)
     :param fields: further fields of Toggl's API to create it with. They are not compared with an existing object.

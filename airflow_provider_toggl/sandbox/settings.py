@@ -142,7 +142,7 @@ class Settings:
     goals_list_archived: bool = True
     #: Alerts are a 402 on the free plan.
     alerts_need_paid_plan: bool = True
-    #: Periods of a project: an `array` up to the present one, or the present one as an `object`. Source: `array` in
+    #: Periods of a project: an `array` up to the current one, or the current one as an `object`. Source: `array` in
     #: words, `object` in the definition.
     project_periods_answer: Literal["array", "object"] = "array"
     #: Filters of reports by `billable` and duration are a 402 on the free plan. Source: documented as premium; status

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.providers.common.compat.sdk import AirflowException
 from support.connections import Connections, all_logs
-from support.dag_runs import dag_in_folder
 from support.truth import differences, rows
 
 from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
@@ -25,6 +24,8 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),  # Airflow warns about its own providers
     pytest.mark.usefixtures("metadata_database"),
 ]
+
+Run = Callable[..., list[str]]
 
 DAGS = Path(__file__).parents[2] / "dags"
 LARGEST = """
@@ -47,11 +48,17 @@ def warehouse(connections: Connections, toggl: RunningSandbox) -> Path:
     return connections.duckdb()
 
 
-def run(dag_id: str, conf: dict[str, Any] | None = None) -> list[str]:
+@pytest.fixture
+def run(dag_file: Callable[[str, str], Any]) -> Run:
     """Run an example to its end and return what it logged."""
-    with dag_in_folder((DAGS / f"{dag_id}.py").read_text(), dag_id) as dag, all_logs() as lines:
-        assert dag.test(run_conf=conf).state == "success"
-    return lines
+
+    def run(dag_id: str, conf: dict[str, Any] | None = None) -> list[str]:
+        dag = dag_file(dag_id, (DAGS / f"{dag_id}.py").read_text())
+        with all_logs() as lines:
+            assert dag.test(run_conf=conf).state == "success"
+        return lines
+
+    return run
 
 
 def test_every_example_loads_and_its_tasks_and_assets_have_one_workspace(monkeypatch: pytest.MonkeyPatch):
@@ -81,7 +88,7 @@ def test_without_the_variable_an_example_has_an_import_error_or_no_assets(monkey
 
 # On 3.2, a run in this process takes a minute.
 @pytest.mark.newest
-def test_the_sync_loads_what_toggl_has_and_the_report_reads_it(warehouse: Path, toggl: RunningSandbox):
+def test_the_sync_loads_what_toggl_has_and_the_report_reads_it(warehouse: Path, toggl: RunningSandbox, run: Run):
     run("toggl_sync_to_duckdb")
     assert differences(warehouse, toggl.url) == []
     toggl.mutate(seed=5, n=12, kinds=["delete_entry", "delete_tag", "late_edit"])
@@ -102,7 +109,7 @@ def test_the_sync_loads_what_toggl_has_and_the_report_reads_it(warehouse: Path, 
 
 @pytest.mark.newest
 @pytest.mark.usefixtures("warehouse")
-def test_a_run_is_tracked_as_one_entry(toggl: RunningSandbox):
+def test_a_run_is_tracked_as_one_entry(toggl: RunningSandbox, run: Run):
     toggl.fault("hang_up", match={"method": "POST", "path": "time_entries$"})
     run("toggl_track_run")
     (entry,) = [row for row in toggl.truth("time_entries") if (row["description"] or "").startswith("toggl_track_run")]
@@ -113,7 +120,7 @@ def test_a_run_is_tracked_as_one_entry(toggl: RunningSandbox):
 
 @pytest.mark.newest
 def test_workspaces_of_several_tokens_are_loaded_by_mapped_tasks(
-    warehouse: Path, connections: Connections, toggl: RunningSandbox
+    warehouse: Path, connections: Connections, toggl: RunningSandbox, run: Run
 ):
     with start_sandbox(entries=400, seed=6, token="c0ffee" * 5 + "00") as other:
         connections.toggl(other, "toggl_other", workspace_id=None)

@@ -81,7 +81,7 @@ class Case:
 class Budget:
     """The budgets of a project.
 
-    :param period: first and last day of the present period, if the project is recurring.
+    :param period: first and last day of the current period, if the project is recurring.
     """
 
     currency: str

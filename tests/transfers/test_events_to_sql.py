@@ -157,9 +157,9 @@ with DAG("drains", schedule=None) as dag:
 
 
 @pytest.fixture
-def drains(dag_file: Callable[[str, str], dict[str, Any]]) -> Any:
+def drains(dag_file: Callable[[str, str], Any]) -> Any:
     """A DAG of one task."""
-    return dag_file("drains", DRAINS)["dag"]
+    return dag_file("drains", DRAINS)
 
 
 def test_in_a_dag_run_the_summary_is_left_and_no_secret_nor_what_people_wrote(

@@ -250,9 +250,9 @@ with DAG("waits", schedule=None) as dag:
 
 
 @pytest.fixture
-def waits(dag_file: Callable[[str, str], dict[str, Any]]) -> Any:
+def waits(dag_file: Callable[[str, str], Any]) -> Any:
     """A DAG of one task."""
-    return dag_file("waits", WAITS)["dag"]
+    return dag_file("waits", WAITS)
 
 
 def test_a_dag_run_without_a_scheduler_waits_for_a_quota_by_itself_and_leaves_its_summary(

@@ -54,7 +54,7 @@ class RecurringProject:
 def find_recurring_projects(target: Warehouse, workspace_id: int) -> Histories:
     """Return the periods of the active recurring projects.
 
-    They are to be read where none is stored, the last stored one is over, or the list of projects has another present
+    They are to be read where none is stored, the last stored one is over, or the list of projects has another current
     one. A change of a project's name costs no request.
     """
     state = target.find_state("projects", str(workspace_id))
@@ -67,14 +67,14 @@ def find_recurring_projects(target: Warehouse, workspace_id: int) -> Histories:
     for row in rows_of(target, "projects", ["id", "active", "recurring", "current_period"], workspace_id):
         if not (row["active"] and row["recurring"]):
             continue
-        periods, present = stored.get(row["id"], set()), _present_period(row["current_period"])
+        periods, current = stored.get(row["id"], set()), _current_period(row["current_period"])
         is_over = max((end for _, end in periods), default="") < _day(state.watermark)
-        is_due = is_over or (present is not None and present not in periods)
+        is_due = is_over or (current is not None and current not in periods)
         found.append(RecurringProject(row["id"], workspace_id, state.watermark if is_due else _LONG_AGO))
     return Histories(found, {"projects": state.watermark})
 
 
-def _present_period(stored: Any) -> tuple[str, str] | None:
+def _current_period(stored: Any) -> tuple[str, str] | None:
     # Some engines have a text here, others the object.
     period = json.loads(stored) if isinstance(stored, str) else stored
     if not isinstance(period, dict) or not period.get("start_date") or not period.get("end_date"):

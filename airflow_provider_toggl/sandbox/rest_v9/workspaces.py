@@ -169,7 +169,7 @@ def read_project(request: ApiRequest) -> ApiResponse:
 
 
 def list_project_periods(request: ApiRequest) -> ApiResponse:
-    """List the periods of a project up to the present one; a setting gives only that one, as an object."""
+    """List the periods of a project up to the current one; a setting gives only that one, as an object."""
     first, last = request.text("start_date") or "", request.text("end_date") or "9999"
     rows = [
         v9_period(period)

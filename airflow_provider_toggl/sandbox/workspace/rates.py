@@ -175,7 +175,7 @@ class RateHistories:
         """Change the rates of a record, its present amount and its ``at``.
 
         :param cents: for an hour; None ends them.
-        :param mode: ``override-all``: it holds always; ``override-current``: in place of the present one;
+        :param mode: ``override-all``: it holds always; ``override-current``: in place of the current one;
             ``start-today``: from the beginning of the actor's day.
         :param start: it holds from this time on, instead of what the mode says, until the next one that is set.
         :param quietly: call no listeners, since the caller goes on to change the record.

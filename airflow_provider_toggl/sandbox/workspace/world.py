@@ -321,7 +321,7 @@ class World:
         return self.settings.plan in ("premium", "enterprise")
 
     def periods_of(self, project: Project) -> list[ProjectPeriod]:
-        """Return the periods of a project up to the present one; none if it, or on the plan no project, recurs."""
+        """Return the periods of a project up to the current one; none if it, or on the plan no project, recurs."""
         periods: list[ProjectPeriod] = []
         if project.recurs_days is None or self.settings.plan == "free":
             return periods

@@ -44,7 +44,7 @@ def test_a_project_that_begins_to_recur_is_read(workspace: Workspace) -> None:
     assert workspace.wrong("project_periods") == []
 
 
-def test_an_answer_with_the_present_period_alone_adds_one_each_time(workspace: Workspace) -> None:
+def test_an_answer_with_the_current_period_alone_adds_one_each_time(workspace: Workspace) -> None:
     workspace.toggl.set(project_periods_answer="object")
     summaries = []
     for _ in range(2):
