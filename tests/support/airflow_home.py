@@ -285,10 +285,17 @@ class AirflowHome:
         self.wait_until(is_done, timeout=60, what=f"{method} {path}")
 
     def _write_settings(self) -> None:
-        """Let statements wait for a lock of the SQLite database longer than its default of 5 s."""
+        """Let statements wait for a lock of the SQLite database longer than its default of 5 s.
+
+        Not in the API server: each call that changes something commits its audit log in the event loop
+        (``api_fastapi/logging/decorators.py``). If a thread of the same server has the lock, that thread needs the
+        event loop to commit, and both wait until this time is over. Clients repeat a call that failed for it.
+        """
         config = self.path / "config"  # Airflow imports from here
         config.mkdir(exist_ok=True)
-        (config / "sqlite_settings.py").write_text('CONNECT_ARGS = {"timeout": 60}\n')
+        (config / "sqlite_settings.py").write_text(
+            'import sys\n\nCONNECT_ARGS = {"timeout": 5 if "api-server" in sys.argv else 60}\n'
+        )
 
     def _build_env(self) -> dict[str, str]:
         env = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
