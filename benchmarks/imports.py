@@ -1,7 +1,8 @@
 """The time that importing a hook, operator, sensor, trigger or transfer adds to importing Airflow.
 
 The scheduler, the DAG processor and every worker import them. Each is imported several times, each time by a new
-interpreter that has imported Airflow's own base classes before; bytecode is compiled beforehand, as in an installation.
+process, forked from one that has imported Airflow's own base classes; bytecode is compiled beforehand, as in an
+installation.
 """
 
 from __future__ import annotations
@@ -28,20 +29,28 @@ MOST_CPU_SECONDS = 0.05
 """The limit is for processor time, because other processes may use the machine."""
 
 _PROGRAM = """
-import importlib, json, sys, time
+import importlib, json, os, sys, time
+
+def measure(module):
+    before = set(sys.modules)
+    start, start_cpu = time.perf_counter(), time.process_time()
+    importlib.import_module(module)
+    end, end_cpu = time.perf_counter(), time.process_time()
+    loaded = sorted(set(sys.modules) - before)
+    return {"airflow": airflow, "seconds": end - start, "cpu": end_cpu - start_cpu, "loaded": loaded}
+
 begin = time.perf_counter()
 # Airflow's classes are loaded when they are first named; any provider names these.
 from airflow.sdk import BaseHook, BaseOperator
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseHook, BaseOperator, conf
-airflow = time.perf_counter()
-before = set(sys.modules)
-start, start_cpu = time.perf_counter(), time.process_time()
-importlib.import_module(sys.argv[1])
-end, end_cpu = time.perf_counter(), time.process_time()
-print(json.dumps({
-    "airflow": airflow - begin, "seconds": end - start, "cpu": end_cpu - start_cpu,
-    "loaded": sorted(set(sys.modules) - before),
-}))
+airflow = time.perf_counter() - begin
+for module in sys.argv[2:]:
+    for _ in range(int(sys.argv[1])):
+        if not (child := os.fork()):
+            print(json.dumps({"module": module, **measure(module)}), flush=True)
+            os._exit(0)
+        if os.waitpid(child, 0)[1]:
+            sys.exit(f"{module} cannot be imported.")
 """
 
 
@@ -52,15 +61,24 @@ def find_modules() -> list[str]:
     return [".".join((PACKAGE, *path.relative_to(root).with_suffix("").parts)) for path in paths]
 
 
-def measure(module: str, runs: int, cache: str) -> dict[str, Any]:
-    """Import a module several times and return medians in milliseconds.
+def measure(modules: Sequence[str], runs: int, cache: str) -> list[dict[str, Any]]:
+    """Import each module several times and return medians in milliseconds.
 
     :param cache: folder of the bytecode.
     """
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPYCACHEPREFIX"] = cache
+    command = [sys.executable, "-c", _PROGRAM, str(runs + 1), *modules]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    samples: dict[str, list[dict[str, Any]]] = {module: [] for module in modules}
+    for line in done.stdout.splitlines():
+        sample = json.loads(line)
+        samples[sample["module"]].append(sample)
     # The first run compiles, and fills the disk cache.
-    samples = [_import_once(module, environment) for _ in range(runs + 1)][1:]
+    return [_summarize(module, samples[module][1:]) for module in modules]
+
+
+def _summarize(module: str, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     names = ("seconds", "cpu", "airflow")
     seconds, cpu, airflow = (statistics.median(sample[name] for sample in samples) for name in names)
     heavy = sorted({name for sample in samples for name in sample["loaded"] if _is_heavy(name)})
@@ -75,14 +93,6 @@ def measure(module: str, runs: int, cache: str) -> dict[str, Any]:
     }
 
 
-def _import_once(module: str, environment: dict[str, str]) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, module], env=environment, stdout=subprocess.PIPE, text=True, check=True
-    )
-    sample: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return sample
-
-
 def _is_heavy(name: str) -> bool:
     return any(name == heavy or name.startswith(heavy + ".") for heavy in HEAVY)
 
@@ -94,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as cache, tempfile.TemporaryDirectory() as home:
         os.environ["AIRFLOW_HOME"] = home
-        modules = [measure(module, options.runs, cache) for module in find_modules()]
+        modules = measure(find_modules(), options.runs, cache)
     result = {
         "benchmark": "imports",
         "cores": os.cpu_count(),
