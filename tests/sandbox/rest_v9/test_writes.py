@@ -324,6 +324,12 @@ class TestBulkPatches:
             bulk_patch_entries(by_owner(world, [{"op": op, "path": "/tags", "value": value}]), [entry.id])
             assert [world.tags[tag_id].name for tag_id in entry.tag_ids] == expected
 
+    @pytest.mark.parametrize("path", ["/tags", "/tag_ids"])
+    def test_tags_are_all_removed_without_a_value(self, world: World, path: str) -> None:
+        entry = create(world, tags=["bug", "travel"])
+        bulk_patch_entries(by_owner(world, [{"op": "remove", "path": path}]), [entry.id])
+        assert entry.tag_ids == []
+
     def test_removing_a_field_empties_it(self, world: World) -> None:
         entry = create(world, project_id=some_project(world), billable=True)
         ops = [{"op": "remove", "path": "/pid"}, {"op": "remove", "path": "/billable"}]
@@ -348,6 +354,32 @@ class TestBulkPatches:
     def test_malformed_ones_are_refused_whole(self, world: World, ids: list[int], ops: Any, text: str) -> None:
         assert refusal(bulk_patch_entries, by_owner(world, ops), ids) == (400, text)
         assert world.version == 0
+
+    @pytest.mark.parametrize("name", ["start", "stop", "duration", "user_id"])
+    def test_a_field_of_an_entry_that_always_has_a_value_cannot_be_emptied(self, world: World, name: str) -> None:
+        ops = [{"op": "replace", "path": f"/{name}", "value": None}]
+        answer = refusal(bulk_patch_entries, by_owner(world, ops), [create(world).id])
+        assert answer == (400, f"Operation not supported (replace /{name})")
+
+    @pytest.mark.parametrize("name", ["active", "is_private", "billable", "color", "start_date"])
+    @pytest.mark.parametrize("verb", ["remove", "replace"])
+    def test_a_field_of_a_project_that_always_has_a_value_cannot_be_emptied(
+        self, world: World, verb: str, name: str
+    ) -> None:
+        project_id = some_project(world)
+        ops = [{"op": "replace", "path": "/rate", "value": 5}, {"op": verb, "path": f"/{name}"}]
+        answer = refusal(bulk_patch_projects, by_owner(world, ops), [project_id])
+        assert answer == (400, f"Operation not supported ({verb} /{name})")
+        assert world.version == 0
+
+    def test_removing_a_field_of_a_project_empties_it(self, world: World) -> None:
+        project_id = some_project(world)
+        project = world.projects[project_id]
+        update_project(by_owner(world, {"client_name": "New", "rate": 5}), project_id)
+        assert (project.client_id is None, project.hourly_rate_cents) == (False, 500)
+        ops = [{"op": "remove", "path": "/client_id"}, {"op": "remove", "path": "/rate"}]
+        bulk_patch_projects(by_owner(world, ops), [project_id])
+        assert (project.client_id, project.hourly_rate_cents) == (None, None)
 
     def test_projects_take_a_colour_of_ones_own_on_every_plan_as_recorded(self, world: World) -> None:
         world.settings.plan = "free"

@@ -10,6 +10,7 @@ from airflow_provider_toggl.sandbox.rest_v9.writes.request import (
     MALFORMED,
     WriteRequest,
     apply_to_each,
+    read_patched_value,
     seconds_between,
     unix,
 )
@@ -25,6 +26,8 @@ NO_TASK = "User cannot access selected task"
 #: Fields that a bulk PATCH can set, under their current and their legacy names.
 PATCHABLE = ("description", "billable", "project_id", "pid", "task_id", "tid", "start", "stop", "duration", "user_id")
 PATCHABLE_TAGS = ("tags", "tag_ids")
+#: Fields of them that always have a value.
+NEVER_EMPTY = ("start", "stop", "duration", "user_id")
 
 
 def create_entry(write: WriteRequest) -> TimeEntry:
@@ -121,6 +124,9 @@ def delete_entry(write: WriteRequest, entry_id: int) -> TimeEntry:
 def bulk_patch_entries(write: WriteRequest, ids: Sequence[int]) -> dict[str, list[Any]]:
     """Apply JSON Patch operations to each of the time entries; a failure of one does not stop the others.
 
+    To remove a field that always has a value, or to set it to null, is refused. Toggl's definition has that message for
+    another endpoint (of project users); what Toggl does here is unverified.
+
     :returns: ``{"success": [id], "failure": [{"id", "message"}]}``.
     :raises ErrorResponse: 400 for malformed operations, no ids, or more than 100.
     """
@@ -147,14 +153,14 @@ def _patch_bodies(operations: list[tuple[str, str, Any]]) -> list[dict[str, Any]
     tags: list[dict[str, Any]] = []
     for verb, name, value in operations:
         if name in PATCHABLE_TAGS:
-            action = {"add": "add", "remove": "delete", "replace": None}[verb]
+            # Without a value, RFC 6902 removes all of them: nothing replaces them.
+            is_removal_of_all = verb == "remove" and value is None
+            action = None if is_removal_of_all else {"add": "add", "remove": "delete", "replace": None}[verb]
             tags.append({name: value, "tag_action": action})
         elif name not in PATCHABLE:
             raise ErrorResponse(400, f"Path not found: /{name}")
-        elif verb == "remove" and name in ("start", "stop", "duration", "user_id"):
-            raise ErrorResponse(400, f"Operation not supported (remove /{name})")
         else:
-            fields[name] = None if verb == "remove" else value
+            fields[name] = read_patched_value(verb, name, value, NEVER_EMPTY)
     return ([fields] if fields else []) + tags
 
 

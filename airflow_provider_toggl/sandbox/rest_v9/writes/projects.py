@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_toggl.sandbox.rest_v9.writes.clients import create_client, find_client
-from airflow_provider_toggl.sandbox.rest_v9.writes.request import MALFORMED, WriteRequest, apply_to_each
+from airflow_provider_toggl.sandbox.rest_v9.writes.request import (
+    MALFORMED,
+    WriteRequest,
+    apply_to_each,
+    read_patched_value,
+)
 from airflow_provider_toggl.sandbox.workspace.rates import read_mode
 from airflow_provider_toggl.sandbox.workspace.records import PALETTE, Project, ProjectUser
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World, get_live, live
@@ -21,6 +26,8 @@ PAID_FIELDS = (
 #: Per hour, in units of the currency. The bound keeps sums of amounts within 64 bits.
 LARGEST_RATE = 1_000_000
 PATCHABLE = ("name", "active", "is_private", "color", "client_id", "cid", "billable", "rate", "start_date")
+#: Fields of them that always have a value.
+NEVER_EMPTY = ("active", "is_private", "color", "billable", "start_date")
 
 
 def create_project(write: WriteRequest) -> Project:
@@ -99,8 +106,8 @@ def bulk_patch_projects(write: WriteRequest, ids: Sequence[int]) -> dict[str, li
     """Apply JSON Patch operations to each of the projects; a failure of one does not stop the others.
 
     As in responses recorded from Toggl, this accepts any colour on every plan, though a PUT of one is refused on the
-    free plan. To remove a field that always has a value (``active``, ``is_private``, ``billable``, ``color`` or
-    ``start_date``) succeeds and changes nothing; what Toggl does then is not known.
+    free plan. To remove a field that always has a value, or to set it to null, is refused. Toggl's definition has that
+    message for another endpoint (of project users); what Toggl does here is unverified.
 
     :returns: ``{"success": [id], "failure": [{"id", "message"}]}``.
     :raises ErrorResponse: 400 for malformed operations, no ids, or more than 100.
@@ -109,7 +116,7 @@ def bulk_patch_projects(write: WriteRequest, ids: Sequence[int]) -> dict[str, li
     for verb, name, value in write.operations(ids):
         if name not in PATCHABLE:
             raise ErrorResponse(400, f"Path not found: /{name}")
-        body[name] = None if verb == "remove" else value
+        body[name] = read_patched_value(verb, name, value, NEVER_EMPTY)
 
     def update(project_id: int) -> None:
         project = get_project(write.world, project_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
@@ -153,6 +153,18 @@ def apply_to_each(ids: Iterable[int], update: Callable[[int], None]) -> dict[str
         else:
             success.append(id_)
     return {"success": success, "failure": failure}
+
+
+def read_patched_value(verb: str, name: str, value: Any, never_empty: Collection[str]) -> Any:
+    """Return the value that a JSON Patch operation gives to a field, None to empty it.
+
+    :param never_empty: the fields that always have a value.
+    :raises ErrorResponse: 400 if the operation would empty one of them.
+    """
+    patched = None if verb == "remove" else value
+    if patched is None and name in never_empty:
+        raise ErrorResponse(400, f"Operation not supported ({verb} /{name})")
+    return patched
 
 
 def unix(moment: datetime) -> int:
