@@ -33,6 +33,11 @@ class RunningTask:
         """Whether it is a mapped task."""
         return self.map_index >= 0
 
+    @property
+    def has_retries_left(self) -> bool:
+        """Whether Airflow retries it after a failure of this try; False if unknown."""
+        return self.max_tries is not None and self.try_number <= self.max_tries
+
 
 @dataclass(frozen=True)
 class RunningDagRun:

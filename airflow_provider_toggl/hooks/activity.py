@@ -148,28 +148,47 @@ def approve_mass_deletion(conn_id: str, workspace_id: int, by: str) -> None:
         store.activity_log.set_status(records.approval_key(conn_id, workspace_id), {"by": by})
 
 
-def is_mass_deletion_approved(conn_id: str, workspace_id: int) -> bool:
-    """Return whether a person approved a mass deletion for this run.
+def claim_approval(conn_id: str, workspace_id: int, run: str) -> bool:
+    """Return whether a person approved a mass deletion, and no other run has claimed the approval.
 
-    The approval stays valid for a retry until ``use_up_approval``.
+    It stays claimed, also for retries, until ``use_up_approval`` or ``release_approval``. If the last try of a run is
+    killed, the approval stays claimed; a person can approve again for another run.
+
+    :param run: what all tries of the run have in common.
     """
-    key = records.approval_key(conn_id, workspace_id)
+    free = records.approval_key(conn_id, workspace_id)
+    claimed = records.claimed_approval_key(conn_id, workspace_id, run)
     entry = use_activity_log(
-        conn_id, lambda activity: activity.find_status(key), "An approval of a mass deletion would be ignored"
+        conn_id,
+        lambda activity: activity.find_status(claimed) or activity.rename_status(free, claimed),
+        "An approval of a mass deletion would be ignored",
     )
     if entry is None:
         return False
     if datetime.now(timezone.utc) - entry.recorded_at > timedelta(days=records.APPROVAL_DAYS):
         log.warning("The approval of a mass deletion by %s has expired and is not used.", entry.value.get("by"))
+        use_up_approval(conn_id, workspace_id, run)
         return False
     log.warning("%s approved a mass deletion: this run may mark any number of entries.", entry.value.get("by"))
     return True
 
 
-def use_up_approval(conn_id: str, workspace_id: int) -> None:
-    """Remove the approval of a mass deletion, after the run that it was for."""
+def use_up_approval(conn_id: str, workspace_id: int, run: str) -> None:
+    """Remove the approval of a mass deletion that a run has claimed, after the run."""
+    claimed = records.claimed_approval_key(conn_id, workspace_id, run)
     use_activity_log(
         conn_id,
-        lambda activity: activity.take_status(records.approval_key(conn_id, workspace_id)),
-        "The approval of a mass deletion stays valid",
+        lambda activity: activity.take_status(claimed),
+        "The approval of a mass deletion stays valid for this run",
+    )
+
+
+def release_approval(conn_id: str, workspace_id: int, run: str) -> None:
+    """Let another run claim the approval of a mass deletion, after the last try of a run has failed."""
+    free = records.approval_key(conn_id, workspace_id)
+    claimed = records.claimed_approval_key(conn_id, workspace_id, run)
+    use_activity_log(
+        conn_id,
+        lambda activity: activity.rename_status(claimed, free),
+        "The approval of a mass deletion stays reserved for a failed run",
     )

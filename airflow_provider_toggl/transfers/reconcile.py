@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from airflow_provider_toggl.core.arguments import Parser, parse_day, parse_flag, parse_seconds, required
-from airflow_provider_toggl.core.errors import AbsenceRefused
+from airflow_provider_toggl.core.errors import AbsenceRefused, QuotaExhausted, RateLimited
 from airflow_provider_toggl.core.extract.windows import check_range
-from airflow_provider_toggl.hooks.activity import is_mass_deletion_approved, record_reconciliation, use_up_approval
+from airflow_provider_toggl.hooks.activity import (
+    claim_approval,
+    record_reconciliation,
+    release_approval,
+    use_up_approval,
+)
 from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.task_context import find_task
 from airflow_provider_toggl.transfers.read_transfer import ReadTransfer
 
 
@@ -73,37 +80,55 @@ class TogglReconcileOperator(ReadTransfer):
         hook = TogglHook(self.toggl_conn_id)
         workspace_id = hook.get_workspace_id(self.workspace_id)
         outlets = self.open_outlets(workspace_id)
-        if "mass_allowed" not in progress:
-            progress["mass_allowed"] = is_mass_deletion_approved(self.toggl_conn_id, workspace_id)
-        rules = DeletionRules(
-            settle=timedelta(seconds=self.settle),
-            absent_share=self.absent_share,
-            absent_rows=self.absent_rows,
-            allow_mass=bool(self.allow_mass_absence) or progress["mass_allowed"],
-        )
-        request = ReconcileRequest(
-            overlap=timedelta(seconds=self.overlap),
-            rules=rules,
-            collect_changes=bool(outlets),
-            **self.request_arguments(hook, progress),
-        )
-        earlier = ReconcileSummary(**progress["summary"]) if progress["summary"] else None
-        with self.open_warehouse() as target:
-            session = hook.get_conn()
-            run = Reconcile(session, target, request, summary=earlier)
-            refused = None
-            try:
-                self.run_transfer(run, session, target, outlets, progress)
-            except AbsenceRefused as refusal:
-                refused = refusal
-        if progress["mass_allowed"]:
-            # Only now, because a retry after a failure needs the approval too.
-            use_up_approval(self.toggl_conn_id, workspace_id)
+        refused = None
+        with self._using_approval(workspace_id, progress):
+            rules = DeletionRules(
+                settle=timedelta(seconds=self.settle),
+                absent_share=self.absent_share,
+                absent_rows=self.absent_rows,
+                allow_mass=bool(self.allow_mass_absence) or progress["mass_allowed"],
+            )
+            request = ReconcileRequest(
+                overlap=timedelta(seconds=self.overlap),
+                rules=rules,
+                collect_changes=bool(outlets),
+                **self.request_arguments(hook, progress),
+            )
+            earlier = ReconcileSummary(**progress["summary"]) if progress["summary"] else None
+            with self.open_warehouse() as target:
+                session = hook.get_conn()
+                run = Reconcile(session, target, request, summary=earlier)
+                try:
+                    self.run_transfer(run, session, target, outlets, progress)
+                except AbsenceRefused as refusal:
+                    refused = refusal
         recorded = {} if refused is None else {"refused": str(refused)}
         record_reconciliation(self.toggl_conn_id, run.summary.as_dict(), warehouse=request.warehouse, **recorded)
         if refused is not None:
             raise refused
         return run.summary.as_dict()
+
+    @contextmanager
+    def _using_approval(self, workspace_id: int, progress: dict[str, Any]) -> Iterator[None]:
+        """Claim a person's approval for the run; use it up at the end, or give it back after the last try has failed.
+
+        :param progress: gets ``mass_allowed``, whether the run has an approval.
+        """
+        claim = (self.toggl_conn_id, workspace_id, self.claimant)
+        if "mass_allowed" not in progress:
+            progress["mass_allowed"] = claim_approval(*claim)
+        try:
+            yield
+        except BaseException as error:  # a timeout of Airflow's is no Exception
+            task = find_task(self.run_context)
+            continues = (self.deferrable and isinstance(error, (QuotaExhausted, RateLimited))) or (
+                task is not None and task.has_retries_left
+            )
+            if progress["mass_allowed"] and not continues:
+                release_approval(*claim)
+            raise
+        if progress["mass_allowed"]:
+            use_up_approval(*claim)
 
     def list_streams_written(self) -> list[str]:
         """Return the stream that is reconciled."""

@@ -12,11 +12,12 @@ from airflow_provider_toggl.core.operate.health.records import APPROVAL_DAYS, ap
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, waiting_key
 from airflow_provider_toggl.hooks.activity import (
     approve_mass_deletion,
+    claim_approval,
     clear_waiting,
-    is_mass_deletion_approved,
     read_waiting,
     record_load,
     record_waiting,
+    release_approval,
     use_up_approval,
 )
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
@@ -44,13 +45,31 @@ def test_requested_subscriptions_are_recorded(sandbox: RunningSandbox, connectio
 def test_an_approval_is_valid_for_one_run_of_one_workspace() -> None:
     approve_mass_deletion(CONN_ID, 1, by="somebody")
     assert read_health(CONN_ID).approvals == (1,)
-    assert not is_mass_deletion_approved(CONN_ID, 2)
-    assert not is_mass_deletion_approved("another", 1)
+    assert not claim_approval(CONN_ID, 2, "run")
+    assert not claim_approval("another", 1, "run")
     with all_logs() as lines:
-        assert is_mass_deletion_approved(CONN_ID, 1)
+        assert claim_approval(CONN_ID, 1, "run")
     assert "somebody approved" in "\n".join(lines)
-    use_up_approval(CONN_ID, 1)
-    assert not is_mass_deletion_approved(CONN_ID, 1)
+    assert claim_approval(CONN_ID, 1, "run")
+    assert not claim_approval(CONN_ID, 1, "another run")
+    use_up_approval(CONN_ID, 1, "another run")
+    assert claim_approval(CONN_ID, 1, "run")
+    use_up_approval(CONN_ID, 1, "run")
+    assert not claim_approval(CONN_ID, 1, "run")
+
+
+def test_a_released_approval_expires_as_if_it_had_not_been_claimed() -> None:
+    open_event_store(CONN_ID).close()
+    given = datetime.now(timezone.utc) - timedelta(days=APPROVAL_DAYS, minutes=-1)
+    with SqliteEventStore(default_store_path(), clock=FakeClock(given.timestamp())) as store:
+        store.activity_log.set_status(approval_key(CONN_ID, 1), {"by": "somebody"})
+    assert claim_approval(CONN_ID, 1, "run")
+    release_approval(CONN_ID, 1, "run")
+    with open_event_store(CONN_ID) as store:
+        found = store.activity_log.find_status(approval_key(CONN_ID, 1))
+    assert found is not None
+    assert found.recorded_at == given
+    assert claim_approval(CONN_ID, 1, "another run")
 
 
 def test_an_expired_approval_is_not_used() -> None:
@@ -58,7 +77,7 @@ def test_an_expired_approval_is_not_used() -> None:
     given = datetime.now(timezone.utc) - timedelta(days=APPROVAL_DAYS, minutes=1)
     with SqliteEventStore(default_store_path(), clock=FakeClock(given.timestamp())) as store:
         store.activity_log.set_status(approval_key(CONN_ID, 1), {"by": "somebody"})
-    assert not is_mass_deletion_approved(CONN_ID, 1)
+    assert not claim_approval(CONN_ID, 1, "run")
 
 
 def test_without_the_store_recording_warns_and_nothing_is_approved() -> None:
@@ -66,8 +85,8 @@ def test_without_the_store_recording_warns_and_nothing_is_approved() -> None:
     default_store_path().write_bytes(b"no database at all" * 100)
     with all_logs() as lines:
         record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="x.y")
-        assert not is_mass_deletion_approved(CONN_ID, 1)
-        use_up_approval(CONN_ID, 1)
+        assert not claim_approval(CONN_ID, 1, "run")
+        use_up_approval(CONN_ID, 1, "run")
     logged = "\n".join(lines)
     assert "may show outdated data" in logged
     assert "approval of a mass deletion would be ignored" in logged

@@ -52,6 +52,12 @@ def reconcile(**options: Any) -> dict[str, Any]:
     return TogglReconcileOperator(task_id="reconcile", **options).execute(context())
 
 
+def reconcile_as(run_id: str, try_number: int, **options: Any) -> dict[str, Any]:
+    """Run a try, of at most two, of a task of a run."""
+    ti = SimpleNamespace(dag_id="dag", task_id="reconcile", run_id=run_id, try_number=try_number, max_tries=1)
+    return TogglReconcileOperator(task_id="reconcile", settle=0, **options).execute(context(ti=ti))
+
+
 def test_what_was_deleted_is_marked_and_the_summary_is_returned_for_xcom(sandbox: RunningSandbox, warehouse: Path):
     with all_logs() as lines:
         summary = reconcile()
@@ -110,6 +116,22 @@ def test_an_approval_on_the_page_outlives_a_failed_try_and_is_used_up_by_a_finis
     with pytest.raises(errors.ConfigurationError, match="nowhere_at_all"):
         reconcile(warehouse_conn_id="nowhere_at_all")
     assert reconcile(settle=0)["deleted"] == 65
+    assert read_health("toggl_default").approvals == ()
+
+
+def test_an_approval_is_for_one_run_which_keeps_it_until_its_last_try_fails(sandbox: RunningSandbox, warehouse: Path):
+    sandbox.mutate(seed=2, n=60, kinds=["delete_entry"])
+    sandbox.set(plan="premium")
+    approve_mass_deletion("toggl_default", sandbox.workspace_id, by="somebody")
+    absent = {"warehouse_conn_id": "nowhere_at_all"}
+    with pytest.raises(errors.ConfigurationError):
+        reconcile_as("first", 1, **absent)
+    with pytest.raises(errors.AbsenceRefused):
+        reconcile_as("second", 1)
+    with pytest.raises(errors.ConfigurationError):
+        reconcile_as("first", 2, **absent)
+    assert read_health("toggl_default").approvals == (sandbox.workspace_id,)
+    assert reconcile_as("second", 2)["deleted"] == 65
     assert read_health("toggl_default").approvals == ()
 
 

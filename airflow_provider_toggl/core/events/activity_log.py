@@ -165,6 +165,21 @@ class ActivityLog:
 
         return self._database.transact(take)
 
+    def rename_status(self, name: str, new_name: str) -> StatusEntry | None:
+        """Give an entry another name, in place of an earlier one of that name, and return it.
+
+        Of several callers one gets it.
+        """
+
+        def rename(session: DatabaseSession) -> StatusEntry | None:
+            for _, value, recorded_at in session.fetch("lock_status", name=name):
+                session.execute("remove_status", name=name)
+                session.execute("set_status", name=new_name, value=value, recorded_at=recorded_at)
+                return _status_from_row((new_name, value, recorded_at))
+            return None
+
+        return self._database.transact(rename)
+
     # -- refused deliveries --------------------------------------------------------------------------------------------
 
     def record_refusals(self, refused: Sequence[RefusedDelivery]) -> None:

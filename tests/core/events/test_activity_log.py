@@ -58,6 +58,16 @@ def test_of_several_who_take_a_note_one_gets_it(log: ActivityLog) -> None:
     assert log.take_status("leave") is None
 
 
+def test_of_several_who_rename_an_entry_one_gets_it_as_it_was(log: ActivityLog) -> None:
+    log.set_status("free", {"by": "somebody"}, RECEIVED)
+    with ThreadPoolExecutor(8) as threads:
+        renamed = [*threads.map(lambda number: log.rename_status("free", f"claimed/{number}"), range(8))]
+    assert [one for one in renamed if one] == log.list_status("claimed/")
+    (claimed,) = log.list_status("claimed/")
+    assert (claimed.value, claimed.recorded_at) == ({"by": "somebody"}, RECEIVED)
+    assert log.find_status("free") is None
+
+
 def test_receivers_that_report_at_once_wait_for_each_other_and_no_count_is_lost(log: ActivityLog) -> None:
     outcomes = [("mine", name) for name in ("stored", "duplicate", "ping")]
 

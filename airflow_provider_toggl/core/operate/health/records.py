@@ -65,6 +65,11 @@ def approval_key(conn_id: str, workspace_id: int | str = "") -> str:
     return f"mass-absence/{quote_key(conn_id)}/{workspace_id}"
 
 
+def claimed_approval_key(conn_id: str, workspace_id: int, run: str) -> str:
+    """Return the key of the approval that one run has claimed, so that no other uses it."""
+    return f"mass-absence-claimed/{quote_key(conn_id)}/{workspace_id}/{quote_key(run)}"
+
+
 def record_load(
     activity_log: ActivityLog,
     conn_id: str,
