@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from support.toggl_rows import NOON, at, entries, tags
+import pytest
+from support.toggl_rows import NOON, at, decode, entries, tags
+from support.truth import live
 
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.load.values import LoadResult, Progress, Sweep
@@ -54,3 +56,35 @@ def test_few_absent_rows_or_a_small_share_or_what_a_person_allows_are_accepted(t
             target.load([seen], Progress("tags", "7", NOON, "{}", 1, NOON), Sweep(workspace, at(10), **limits)).absent
             == gone
         )
+
+
+def load_organization(target: Warehouse, workspace_id: int, seconds: int, *ids: int) -> int:
+    """Load a complete list of the organization's users through a workspace; return how many others it marks absent."""
+    listed = ({"id": id_, "user_id": id_} for id_ in ids)
+    users = decode("organization_users", *listed, seconds=seconds, workspace_id=workspace_id)
+    return target.load([users], None, Sweep(workspace_id, at(seconds))).absent
+
+
+@pytest.mark.parametrize("loads", [(7, 8), (8, 7), (7, 8, 8)])
+def test_of_two_workspaces_of_an_organization_one_that_sees_fewer_users_marks_none_absent(
+    target: Warehouse, warehouse: Path, loads: tuple[int, ...]
+) -> None:
+    sees = {7: (1, 2, 3), 8: (1, 2)}
+    known: set[int] = set()
+    for seconds, workspace_id in enumerate(loads * 2):
+        known.update(sees[workspace_id])
+        assert load_organization(target, workspace_id, seconds, *sees[workspace_id]) == 0
+        found = live(warehouse, "organization_users")
+        assert found.keys() == known
+        assert {found[id_]["workspace_id"] for id_ in sees[workspace_id]} == {workspace_id}
+
+
+@pytest.mark.parametrize("loads", [(7, 8), (8, 7)])
+def test_a_user_who_left_the_organization_is_marked_absent_by_the_workspace_that_saw_them_last_and_once(
+    target: Warehouse, warehouse: Path, loads: tuple[int, int]
+) -> None:
+    for seconds, workspace_id in enumerate(loads):
+        load_organization(target, workspace_id, seconds, 1, 2)
+    marked = [load_organization(target, loads[number % 2], 10 + number, 1) for number in range(4)]
+    assert marked == [0, 1, 0, 0]
+    assert live(warehouse, "organization_users").keys() == {1}
