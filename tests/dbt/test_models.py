@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import random
 import shutil
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -14,8 +16,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from support.dbt_project import DBT, SCHEMA, DbtProject, Place, documented_models, execute
-from support.dbt_truth import Case, Expected, Past, Rows, add_budgets, change, falsify
+from support.dbt_project import DBT, EXAMPLE, SCHEMA, DbtProject, Place, documented_models, execute
+from support.dbt_truth import EXCHANGE_RATES, Case, Expected, Past, Rows, add_budgets, change, falsify
 from support.pulls import Workspace
 from support.sandboxes import SandboxHost
 from support.servers.postgres import PostgresServer
@@ -61,6 +63,7 @@ FULL = Case(
     budget_warning=0.5,
     billed_tag="meeting",
     billed_until=date(2026, 1, 15),
+    reporting_currency="EUR",
 )
 NIGHT = Case(
     "Africa/Cairo",
@@ -70,6 +73,9 @@ NIGHT = Case(
     today=date(2026, 4, 26),
     rounding_minutes=15,
     rounding="up",
+    reporting_currency="USD",
+    exchange_rates="market.exchange_rates",
+    exchange_rate_days=0,
 )
 
 KEYS = {
@@ -84,12 +90,15 @@ KEYS = {
     "budget_burn": ("project_id", "budget_kind"),
     "unbilled": ("workspace_id", "project_id", "currency"),
     "approvals": ("timesheet_id",),
+    "fct_converted_amounts": ("time_entry_id",),
+    "missing_exchange_rates": ("currency", "local_date"),
     "stg_toggl_track__expenses": ("expense_id",),
     "stg_toggl_track__invoices": ("invoice_id",),
 }
 #: Streams of which something is deleted or reopened between two loads.
 DELETED = ("time_entries", "timesheets", "invoices", "expenses")
 OPTIONAL = ("approvals", "stg_toggl_track__expenses", "stg_toggl_track__invoices")
+CONVERTED = ("fct_converted_amounts", "missing_exchange_rates")
 
 
 def build_worlds(seeds: range) -> Worlds:
@@ -137,7 +146,7 @@ def load(host: SandboxHost, worlds: Worlds, location: WarehouseLocation, place: 
             pull(host, world, location, DELETED)
             past.loaded_at = world.now()
             past.note_timesheets(world)
-    DbtProject(folder, place).build(FULL.variables(), "+snap_toggl_track__timesheets")
+    DbtProject(folder, place).build({"toggl_using_timesheets": True}, "+snap_toggl_track__timesheets")
     with keep_open(place):
         for seed, (world, past) in enumerate(worlds):
             change(world, seed)
@@ -200,6 +209,10 @@ def test_the_workspaces_have_each_unusual_case(duckdb_worlds: tuple[Path, Worlds
     assert {row["currency"] for row in expected.stg_toggl_track__expenses().values()} == {"USD", "GBP"}
     assert any(row["is_deleted"] for row in expected.stg_toggl_track__invoices().values())
     assert len(expected.fct_time_entry_days()) > len(expected.stopped)
+    converted = expected.fct_converted_amounts().values()
+    ages = {row["exchange_rate_date"] and (row["local_date"] - row["exchange_rate_date"]).days for row in converted}
+    assert ages == {None, *range(8)}
+    assert {row["currency"] for row in converted if row["converted_amount"] is not None} == {"EUR", "GBP", "USD"}
 
 
 @pytest.mark.parametrize("case", [PLAIN, FULL, NIGHT], ids=["plain", "full", "night"])
@@ -208,20 +221,54 @@ def test_the_models_equal_the_truth_of_the_sandbox_on_duckdb(
 ) -> None:
     file, worlds = duckdb_worlds
     project = DbtProject(tmp_path / "project", Path(shutil.copy(file, tmp_path / "warehouse.duckdb")))
-    project.build(case.variables())
-    assert wrong(project, Expected(worlds, case)) == []
-    assert undocumented(project) == []
+    check(project, Expected(worlds, case))
 
 
-@pytest.mark.parametrize("case", [PLAIN, FULL], ids=["plain", "full"])
+@pytest.mark.parametrize("case", [PLAIN, replace(FULL, exchange_rates="market.exchange_rates")], ids=["plain", "full"])
 def test_the_models_equal_the_truth_of_the_sandbox_on_postgres(
     postgres_worlds: tuple[str, Worlds], tmp_path: Path, case: Case
 ) -> None:
     dsn, worlds = postgres_worlds
-    project = DbtProject(tmp_path / "project", dsn)
-    project.build(case.variables())
-    assert wrong(project, Expected(worlds, case)) == []
+    check(DbtProject(tmp_path / "project", dsn), Expected(worlds, case))
+
+
+def test_two_exchange_rates_of_one_day_are_an_error(empty_warehouse: Path, tmp_path: Path) -> None:
+    project = DbtProject(tmp_path / "project", Path(shutil.copy(empty_warehouse, tmp_path / "warehouse.duckdb")))
+    columns, *rates = csv.reader((EXAMPLE / "exchange_rates.csv").read_text().splitlines())
+    project.add_seed("exchange_rates", [columns, *rates, rates[0]])
+    with pytest.raises(AssertionError, match="Failure in test toggl_track_unique_together_int_toggl_track__exchange"):
+        project.build({"toggl_reporting_currency": "EUR"}, "+int_toggl_track__exchange_rates")
+
+
+def check(project: DbtProject, expected: Expected) -> None:
+    """Build the models, and compare them with the truth and with their documentation."""
+    case = expected.case
+    if case.reporting_currency is not None:
+        bring_exchange_rates(project, case.exchange_rates)
+    output = project.build(case.variables())
+    assert f"WARN={int(case.reporting_currency is not None)} " in output  # rates are missing
+    assert wrong(project, expected) == []
     assert undocumented(project) == []
+    if case.reporting_currency is not None:
+        by_project = project.rows((EXAMPLE / "converted_by_project.sql").read_text())
+        rows = expected.fct_converted_amounts().values()
+        unconverted = [row for row in rows if row["amount"] is not None and row["converted_amount"] is None]
+        assert sum(row["amounts_without_rate"] for row in by_project) == len(unconverted)
+        assert same(sum(row["revenue"] or 0 for row in by_project), sum(row["converted_amount"] or 0 for row in rows))
+
+
+def bring_exchange_rates(project: DbtProject, name: str) -> None:
+    """Add the user's exchange rates: as a seed of the project, or as a table if the name has a schema."""
+    if "." not in name:
+        project.add_seed(name, [("date", "from_currency", "to_currency", "rate"), *EXCHANGE_RATES])
+        return
+    values = ", ".join(f"('{day}', '{source}', '{target}', {rate})" for day, source, target, rate in EXCHANGE_RATES)
+    types = "date timestamp, from_currency varchar(3), to_currency varchar(3), rate decimal(18, 8)"
+    schema = name.partition(".")[0]
+    execute(
+        project.place,
+        [f"create schema {schema}", f"create table {name} ({types})", f"insert into {name} values {values}"],
+    )
 
 
 def wrong(project: DbtProject, expected: Expected) -> list[str]:
@@ -229,6 +276,8 @@ def wrong(project: DbtProject, expected: Expected) -> list[str]:
     found = []
     for model, key in KEYS.items():
         if model in OPTIONAL and not expected.case.optional:
+            continue
+        if model in CONVERTED and expected.case.reporting_currency is None:
             continue
         wanted: Rows = getattr(expected, model)()
         assert wanted

@@ -5,6 +5,7 @@ dbt runs in an environment of its own, whose program ``TOGGL_DBT`` names: its re
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -81,13 +82,24 @@ class DbtProject:
         (self._folder / "dbt_packages").mkdir()
         (self._folder / "dbt_packages" / "toggl_track").symlink_to(PACKAGE)
 
-    def build(self, variables: Mapping[str, Any], *select: str) -> None:
-        """Build and test all models, or those of a selection.
+    def add_seed(self, name: str, rows: Iterable[Iterable[object]]) -> None:
+        """Add a table that dbt loads from a file.
 
-        :raises AssertionError: something failed, or dbt warned.
+        :param rows: the names of the columns, and the rows.
+        """
+        folder = self._folder / "seeds"
+        folder.mkdir()
+        with (folder / f"{name}.csv").open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+
+    def build(self, variables: Mapping[str, Any], *select: str) -> str:
+        """Build and test all models, or those of a selection, and return dbt's output.
+
+        :raises AssertionError: something failed, or dbt warned of anything but the result of a test.
         """
         selected = ("--select", *select) if select else ()
-        self.run("--warn-error", "build", *selected, "--vars", json.dumps(variables))
+        strict = json.dumps({"error": "all", "warn": ["LogTestResult"]})
+        return self.run("--warn-error-options", strict, "build", *selected, "--vars", json.dumps(variables))
 
     def run(self, *arguments: str) -> str:
         """Run dbt and return its output.

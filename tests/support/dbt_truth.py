@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -51,6 +51,9 @@ class Case:
     budget_warning: float = 0.8
     billed_tag: str | None = None
     billed_until: date | None = None
+    reporting_currency: str | None = None
+    exchange_rates: str = "exchange_rates"
+    exchange_rate_days: int = 7
 
     def variables(self) -> dict[str, Any]:
         """Return the variables of dbt."""
@@ -73,8 +76,29 @@ class Case:
             "toggl_budget_warning": self.budget_warning,
             "toggl_billed_tag": self.billed_tag,
             "toggl_billed_until": None if self.billed_until is None else self.billed_until.isoformat(),
+            "toggl_reporting_currency": self.reporting_currency,
+            "toggl_exchange_rates": self.exchange_rates,
+            "toggl_exchange_rate_days": self.exchange_rate_days,
             **{f"toggl_using_{name}": self.optional for name in optional},
         }
+
+
+def draw_exchange_rates() -> Iterator[tuple[date, str, str, float]]:
+    """Yield exchange rates of working days, each with its day and two currencies.
+
+    Some days have none, or 0, and every second month lacks more than two weeks. The two directions of a pair do not
+    match, and a currency is not worth itself, so that a wrong use is seen.
+    """
+    chance = random.Random(0)
+    days = (date(2025, 9, 1) + timedelta(days=days) for days in range(250))
+    for day, source, target in product(days, ("EUR", "GBP", "USD"), ("EUR", "GBP", "USD")):
+        drawn = chance.random()
+        is_in_gap = day.month % 2 == 0 and 8 <= day.day <= 25
+        if day.isoweekday() <= 5 and not is_in_gap and drawn > 0.1:
+            yield day, source, target, 0 if drawn < 0.15 else round(0.5 + drawn, 6)
+
+
+EXCHANGE_RATES = tuple(draw_exchange_rates())
 
 
 @dataclass
@@ -318,6 +342,7 @@ class Expected:
         self.everything = [entry for world, past in self.worlds for entry in read_entries(world, past, case)]
         self.entries = [entry for entry in self.everything if entry.removed_at is None]
         self.stopped = [entry for entry in self.entries if entry.seconds is not None]
+        self.exchange_rates = {(day, *pair): rate for day, *pair, rate in EXCHANGE_RATES}
 
     def fct_time_entries(self) -> Rows:
         return {
@@ -340,6 +365,49 @@ class Expected:
             }
             for entry in self.entries
         }
+
+    def exchange_rate(self, currency: str | None, day: date) -> tuple[float | None, date | None]:
+        """Return the rate from a currency to the reporting one on a day, and the day that it is from."""
+        if currency == self.case.reporting_currency:
+            return 1, None
+        for days in range(self.case.exchange_rate_days + 1):
+            earlier = day - timedelta(days=days)
+            rate = self.exchange_rates.get((earlier, currency, self.case.reporting_currency))
+            if rate:
+                return rate, earlier
+        return None, None
+
+    def fct_converted_amounts(self) -> Rows:
+        rows: Rows = {}
+        for entry in self.entries:
+            day = entry.local_date(self.zone)
+            rate, rate_date = self.exchange_rate(entry.currency, day)
+            cost_rate, cost_rate_date = self.exchange_rate(entry.cost_currency, day)
+            rows[(entry.id,)] = {
+                "project_id": entry.project_id,
+                "local_date": day,
+                "reporting_currency": self.case.reporting_currency,
+                "amount": entry.amount,
+                "currency": entry.currency,
+                "exchange_rate": rate,
+                "exchange_rate_date": rate_date,
+                "converted_amount": times(entry.amount, rate),
+                "cost": entry.cost,
+                "cost_currency": entry.cost_currency,
+                "cost_exchange_rate": cost_rate,
+                "cost_exchange_rate_date": cost_rate_date,
+                "converted_cost": times(entry.cost, cost_rate),
+            }
+        return rows
+
+    def missing_exchange_rates(self) -> Rows:
+        entries: dict[Key, set[int]] = defaultdict(set)
+        for entry in self.entries:
+            day = entry.local_date(self.zone)
+            for amount, currency in ((entry.amount, entry.currency), (entry.cost, entry.cost_currency)):
+                if amount is not None and self.exchange_rate(currency, day)[0] is None:
+                    entries[currency, day].add(entry.id)
+        return {key: {"time_entries": len(ids)} for key, ids in entries.items()}
 
     def fct_time_entry_days(self) -> Rows:
         return {
