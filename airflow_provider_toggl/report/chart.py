@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MOST_LABELS = 14
+"""More names of weeks than these would overlap."""
 _GREYS = {OTHERS: "#9AA1A9", NO_CLIENT: "#D5D9DE"}
 
 
@@ -86,7 +88,7 @@ def _draw(report: WeeklyReport) -> Figure:
     _draw_hours(report, axes[0])
     for axis, currency in zip(axes[1:], currencies, strict=True):
         _draw_amounts(report, axis, currency)
-    label_weeks(axes[-1], report.weeks)
+    label_weeks(axes[-1], report.weeks, every=-(-len(report.weeks) // MOST_LABELS))
     return figure
 
 

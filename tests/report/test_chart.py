@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from airflow_provider_toggl.report.chart import _draw as draw
 from airflow_provider_toggl.report.chart import draw_png, draw_svg, show_instant, show_note, title_of
 from airflow_provider_toggl.report.page import build_page
 from airflow_provider_toggl.report.weeks import NO_CLIENT, OTHERS, WeeklyReport
@@ -62,6 +64,16 @@ def test_an_empty_report_says_so(tmp_path: Path) -> None:
     assert "No hours in these weeks" in texts(draw_svg(empty))
     assert "As of unknown." in show_note(empty)
     assert show_instant(None, "UTC") == "unknown"
+
+
+@pytest.mark.parametrize("count", [1, 14, 15, 20, 53])
+def test_names_of_many_weeks_do_not_overlap(count: int) -> None:
+    weeks = [WEEKS[0] + timedelta(days=7 * number) for number in range(count)]
+    (axis,) = draw(WeeklyReport(weeks)).axes
+    axis.figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in axis.get_xticklabels()]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+    assert axis.get_xticklabels()[-1].get_text().startswith(f"W{weeks[-1].isocalendar()[1]:02}")
 
 
 def test_the_title_has_amounts_only_where_there_are_any(report: WeeklyReport) -> None:
