@@ -60,7 +60,7 @@ class ReadingTask(RunDeferral):
     :param page_size: entries to ask for in a page; Toggl may give fewer. (templated)
     :param report_lag: seconds that a change may take to show in reports; by default ``[toggl] report_lag`` (300).
         (templated)
-    :param deferrable: False fails with ``QuotaExhausted`` instead of deferring.
+    :param deferrable: False fails with ``QuotaExhausted`` or ``RateLimited`` instead of deferring.
     """
 
     template_fields: Sequence[str] = (*RunDeferral.template_fields, "since", "until", "page_size", "report_lag")

@@ -34,7 +34,7 @@ NO_DELAY: tuple[float, ...] = (0.0,)
 #: How often one write is sent before its error is raised.
 MAX_SENDS = 3
 
-#: Called with True before the outcome may become unknown, with False when it is known.
+#: Called with True before the outcome may become unknown, with False when no request can still take effect.
 RecordDoubt = Callable[[bool], None]
 
 
@@ -74,7 +74,7 @@ def write_once(
     resolve_duplicate: Callable[[T], WriteResult[T]] | None = None,
     clock: Clock | None = None,
 ) -> WriteResult[T]:
-    """Send a write until it has taken effect, and never while an earlier one may have.
+    """Send a write until it has taken effect; again only after a lookup found nothing of an earlier request.
 
     :param send: sends it, and returns the object that Toggl says it created.
     :param find: looks up the object that the write would have created.
@@ -85,7 +85,8 @@ def write_once(
         earlier request was carried out late.
     :raises OutcomeUnknown: the lookup failed, so the write was not sent again.
     :raises QuotaExhausted: the quota is used up; ``record_doubt`` has the state. Likewise ``RateLimited``.
-    :raises ApiError: Toggl refuses the write, or it could not be sent and the last lookup found nothing.
+    :raises ApiError: Toggl refuses the write, or it could not be sent, or after ``MAX_SENDS`` requests the last
+        lookup found nothing.
     """
     clock = clock or SystemClock()
     looked_up, delays = in_doubt, NO_DELAY

@@ -53,7 +53,7 @@ class LoadResult:
     """What a load did.
 
     A row is ``updated`` when a field changed, or when it was live and is not, or the other way round. It is
-    ``unchanged`` when it was only seen again.
+    ``unchanged`` otherwise: seen again, older than the stored row, or repeated in the load.
 
     :param rejected: records that were stored in ``rejected_records``.
     :param absent: live rows that a sweep marked absent.

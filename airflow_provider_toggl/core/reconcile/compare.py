@@ -66,7 +66,7 @@ def as_ids(ids: Iterable[int] | Int64s) -> Int64s:
 def build_rows(columns: dict[str, Any]) -> EntryRows:
     """Return rows from columns without nulls, in order of their ids.
 
-    :param columns: an array for each field of :class:`Rows`.
+    :param columns: an array for each field of :class:`EntryRows`.
     """
     order = np.argsort(columns["ids"], kind="stable")
     kinds = {"running": np.bool_}

@@ -1,4 +1,4 @@
-"""Cache the connections that receive, and limit how often they are looked up."""
+"""Cache the Airflow connections that the receiver accepts deliveries for, and limit how often they are looked up."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ class _Lookup:
 
 
 class ConnectionCache:
-    """The connections that receive, for one event loop. Lookups run in threads.
+    """The connections that the receiver accepts deliveries for, for one event loop. Lookups run in threads.
+
+    A connection stays cached for its lifetime while lookups fail: somebody's wrong signatures cause lookups, and must
+    not make valid deliveries fail too.
 
     :param conn_ids: the only connections that are ever looked up.
     :param lifetime: in seconds, as ``LIFETIME``.
@@ -54,7 +57,9 @@ class ConnectionCache:
         self._lifetime = lifetime
         self._pause = pause
         self._timeout = timeout
+        # The latest lookup of each connection, and the latest that did not fail.
         self._lookups: dict[str, _Lookup] = {}
+        self._answered: dict[str, _Lookup] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def __contains__(self, conn_id: str) -> bool:
@@ -65,10 +70,11 @@ class ConnectionCache:
 
         :raises DeliveryRefused: the connection does not exist, or the lookup failed.
         """
-        lookup = self._lookups.get(conn_id)
         now = time.monotonic()
-        if lookup and lookup.connection and now - lookup.began < self._lifetime:
-            return lookup.connection
+        answered = self._answered.get(conn_id)
+        if answered and answered.connection and now - answered.began < self._lifetime:
+            return answered.connection
+        lookup = self._lookups.get(conn_id)
         # A connection that was missing a moment ago is refused at once, without another lookup.
         return await self.get_newer_than(now - self._pause if lookup and lookup.connection is None else now, conn_id)
 
@@ -110,6 +116,7 @@ class ConnectionCache:
             began = time.monotonic()
             try:
                 found = await asyncio.get_running_loop().run_in_executor(None, self._look_up, conn_id)
+                self._answered[conn_id] = _Lookup(began, found)
             except Exception as error:  # noqa: BLE001 - a secrets backend may raise anything, with secrets in its text
                 log.warning("The lookup of connection %r failed: %s", conn_id, type(error).__name__)
                 found = None

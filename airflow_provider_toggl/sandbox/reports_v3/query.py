@@ -29,7 +29,7 @@ EntryFilter = Callable[[TimeEntry], bool]
 
 @dataclass(frozen=True)
 class ReportQuery:
-    """The conditions of a report. Both days are included, and belong to the user's time zone."""
+    """The conditions of a report. ``start`` and ``end`` are included, and belong to the user's time zone."""
 
     body: Mapping[str, Any]
     zone: ZoneInfo
@@ -44,7 +44,7 @@ class ReportQuery:
         return {"x-range-start": self.start.isoformat(), "x-range-end": self.end.isoformat()}
 
     def instants(self) -> tuple[datetime, datetime]:
-        """Return the range in UTC, without its end; days with a clock change have 23 or 25 hours."""
+        """Return the range in UTC; its end is exclusive, and days with a clock change have 23 or 25 hours."""
         first = datetime.combine(self.start, time(), self.zone)
         after = datetime.combine(self.end + timedelta(days=1), time(), self.zone)
         return first.astimezone(timezone.utc), after.astimezone(timezone.utc)
@@ -53,7 +53,7 @@ class ReportQuery:
 def read_query(request: ApiRequest) -> ReportQuery:
     """Read a report's conditions.
 
-    :raises Refused: 400 with Toggl's text for what it does not take, 402 for filters that the plan lacks.
+    :raises ErrorResponse: 400 with Toggl's text for an invalid value, 402 for filters that the plan lacks.
     """
     body = request.json_object() if request.raw_body else {}
     if not any(value is not None for value in body.values()):
@@ -71,7 +71,7 @@ def read_query(request: ApiRequest) -> ReportQuery:
 def read_choice(body: Mapping[str, Any], name: str, allowed: Iterable[Any], default: Any) -> Any:
     """Return a value of the body that must be one of those allowed.
 
-    :raises Refused: 400, naming what is allowed.
+    :raises ErrorResponse: 400, naming what is allowed.
     """
     value = body.get(name)
     if value is None:
@@ -185,7 +185,8 @@ def _check_types(body: Mapping[str, Any]) -> None:
             isinstance(value, list) and all(one is None or _is_integer(one) for one in value)
         ):
             raise ErrorResponse(400, f"Invalid '{name}' value")
-    for name in ("first_row_number", "first_id", "first_timestamp", "page_size", "min_duration_seconds"):
+    integers = ("first_row_number", "first_id", "first_timestamp", "page_size")
+    for name in (*integers, "min_duration_seconds", "max_duration_seconds"):
         if body.get(name) is not None and not _is_integer(body[name]):
             raise ErrorResponse(400, f"Invalid '{name}' value")
     for name in ("billable", "grouped", "hide_amounts", "enrich_response", "with_graph", "include_time_entry_ids"):

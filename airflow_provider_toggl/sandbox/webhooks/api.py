@@ -199,7 +199,7 @@ class WebhookEndpoints:
     def _read(self, request: ApiRequest, itself: WebhookSubscription | None) -> dict[str, Any]:
         """Return the checked fields of a body that creates or replaces a subscription.
 
-        :raises Refused: 400 with the documented texts.
+        :raises ErrorResponse: 400 with the documented texts.
         """
         body = request.json_object()
         texts = {name: body.get(name) or "" for name in ("description", "url_callback", "secret")}

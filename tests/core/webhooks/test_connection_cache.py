@@ -112,6 +112,28 @@ async def test_a_connection_is_found_again_after_a_failed_lookup() -> None:
         assert (await connections.get("known")).secrets == ("first",)
 
 
+async def test_a_cached_connection_outlives_a_failed_lookup_but_not_a_removal(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=100.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(connection_cache, "time", clock)
+    async with connected(lifetime=60.0, pause=0.0) as (connections, backend):
+        await connections.get("known")
+        backend.error = RuntimeError("down")
+        clock.now += 30
+        with pytest.raises(DeliveryRefused):
+            await connections.get_newer_than(clock.now, "known")
+        assert (await connections.get("known")).secrets == ("first",)
+        clock.now += 30
+        with pytest.raises(DeliveryRefused):
+            await connections.get("known")
+        backend.error = None
+        await connections.get_newer_than(clock.now, "known")
+        backend.secret = None
+        clock.now += 1
+        for call in (connections.get_newer_than(clock.now, "known"), connections.get("known")):
+            with pytest.raises(DeliveryRefused):
+                await call
+
+
 async def test_a_lookup_that_hangs_times_out() -> None:
     async with connected(timeout=0.05, pause=0.01) as (connections, backend):
         backend.hangs.clear()

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from support.sandboxes import ApiCaller, HostedSandbox, SandboxHost, build_still_world
 
-from airflow_provider_toggl.sandbox.reports_v3.query import ReportQuery
+from airflow_provider_toggl.sandbox.reports_v3.query import _FILTERS, ReportQuery
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry, User
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -69,6 +69,7 @@ def test_a_report_spans_365_days_at_most_counted_either_way(
         ({"user_ids": 5}, "Invalid 'user_ids' value"),
         ({"tag_ids": ["x"]}, "Invalid 'tag_ids' value"),
         ({"description": 5}, "Invalid 'description' value"),
+        *(({name: {"a": 1}}, f"Invalid '{name}' value") for name in _FILTERS),
     ],
 )
 def test_conditions_that_are_wrong_are_named(toggl: ApiCaller, body: dict[str, Any], message: str) -> None:

@@ -266,7 +266,7 @@ class TokenState:
     def _refuse(
         self, lane: str, request: PermitRequest, *, spare: int | None, resets_at: float | None, pace: Pace, now: float
     ) -> QuotaSpent | ShareSpent | None:
-        """Return why a request gets none of the spare ones, None if it gets one. Record the claim in either case."""
+        """Return why a request gets none of the spare ones, None if it gets one; record a claimant's claim."""
         refusal: QuotaSpent | ShareSpent | None = None
         if spare is not None and spare <= 0:
             refusal = None if resets_at is None else QuotaSpent(resets_at)

@@ -212,9 +212,10 @@ def v9_organization(world: World, viewer: User | None = None, *, single_read: bo
 
 
 def v9_me(world: World, user: User, *, with_related_data: bool = False) -> Json:
-    """Return the JSON of a user for themselves, with their API token.
+    """Return the answer to GET /me: the JSON of a user, with their API token.
 
-    :param with_related_data: add all their records.
+    :param with_related_data: add the workspace's clients, projects, tags and tasks, and the user's newest
+        ``RELATED_ENTRIES`` time entries.
     """
     document: Json = {
         "id": user.id,
