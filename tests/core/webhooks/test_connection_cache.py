@@ -126,6 +126,7 @@ async def test_a_cached_connection_outlives_a_failed_lookup_but_not_a_removal(mo
         with pytest.raises(DeliveryRefused):
             await connections.get("known")
         backend.error = None
+        clock.now += 1
         await connections.get_newer_than(clock.now, "known")
         backend.secret = None
         clock.now += 1
