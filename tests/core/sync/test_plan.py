@@ -168,7 +168,8 @@ def test_a_plan_is_json(workspace: Workspace):
 
 
 @pytest.mark.parametrize(
-    ("hours", "words"), [(0.001, "1 min"), (1.2, "72 min"), (4.25, "4.2 h"), (26.2, "26 h"), (96, "4.0 days")]
+    ("hours", "words"),
+    [(0.001, "1 min"), (1.2, "72 min"), (1.5, "1.5 h"), (4.25, "4.2 h"), (26.2, "26 h"), (96, "4.0 days")],
 )
 def test_hours_are_formatted_in_their_largest_sensible_unit(hours: float, words: str):
     assert format_hours(hours) == words

@@ -154,11 +154,22 @@ GONE = {**ROW, "deleted_at": "2026-11-28T06:00:00Z"}
         ([answer(200, b""), answer(200, [GONE])], 2),
         ([answer(200, b"<html>"), answer(200, [])], 2),
         ([answer(200, ROW), answer(200, [])], 2),
+        ([answer(200, {**GONE, "subscription_id": 4}), answer(200, [])], 2),
         ([answer(200, "OK"), answer(200, [ROW]), answer(200, GONE)], 3),
         ([answer(200, "OK"), answer(200, [ROW]), answer(404, "gone")], 3),
         ([answer(200, "OK"), answer(402, "hourly limit", headers=quota_headers(0, 60))], 2),
     ],
-    ids=["shown", "a word", "nothing", "no JSON", "not shown", "at the second try", "late", "no quota to look"],
+    ids=[
+        "shown",
+        "a word",
+        "nothing",
+        "no JSON",
+        "not shown",
+        "another",
+        "at the second try",
+        "late",
+        "no quota to look",
+    ],
 )
 def test_a_deletion_that_the_response_does_not_show_is_checked(script: list[TogglResponse], requests: int):
     session, transport, _ = fake_session(replies(*script))
