@@ -166,9 +166,9 @@ class ActivityLog:
         return self._database.transact(take)
 
     def rename_status(self, name: str, new_name: str) -> StatusEntry | None:
-        """Give an entry another name, in place of an earlier one of that name, and return it.
+        """Rename an entry, replacing any that has the new name, and return it; None if there is none.
 
-        Of several callers one gets it.
+        If several processes rename it at once, one gets it.
         """
 
         def rename(session: DatabaseSession) -> StatusEntry | None:

@@ -15,7 +15,7 @@ select
     rate_date,
     least(
         {{ toggl_track.add_days('rate_date', var('toggl_exchange_rate_days')) }},
-        {{ toggl_track.add_days('lead(rate_date) over (partition by currency order by rate_date)', -1) }}
+        {{ toggl_track.add_days("lead(rate_date, 1, cast('9999-12-31' as date)) over (partition by currency order by rate_date)", -1) }}
     ) as last_date,
     rate
 from rates
