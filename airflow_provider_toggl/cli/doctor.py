@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run all checks and print their findings; return 1 if there is a fault, else 0."""
     with use_airflow():
+        from airflow_provider_toggl.cli.doctor_checks import run_checks  # noqa: PLC0415 - loads Airflow
         from airflow_provider_toggl.core.operate.doctor.context import CheckOptions  # noqa: PLC0415 - as below
-        from airflow_provider_toggl.hooks.doctor import run_checks  # noqa: PLC0415 - loads Airflow
 
         pings = "" if args.no_ping else ", and 1 or 2 more for a PING"
         print(f"Sends 3 requests to Toggl; with webhooks 2 more{pings}.", file=sys.stderr, flush=True)

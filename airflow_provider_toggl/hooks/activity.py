@@ -8,14 +8,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_toggl.core.client.resources.subscriptions import Subscription
 from airflow_provider_toggl.core.errors import TogglError
-from airflow_provider_toggl.core.events.activity_log import ActivityLog
 from airflow_provider_toggl.core.operate.health import records
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, waiting_from, waiting_key
 from airflow_provider_toggl.hooks.events import open_event_store
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.client.resources.subscriptions import Subscription
+    from airflow_provider_toggl.core.events.activity_log import ActivityLog
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

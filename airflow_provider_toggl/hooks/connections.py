@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
 TOGGL = "toggl"
+DEFAULT_TOGGL_CONN_ID = "toggl_default"
+"""The Toggl connection that operators use where a DAG names none."""
 POSTGRES_TYPES = ("postgres", "postgresql")
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.connections import (
     POSTGRES_TYPES,
@@ -21,6 +20,8 @@ from airflow_provider_toggl.hooks.settings import state_dir
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
+
+    from airflow_provider_toggl.core.events.store import EventStore
 
 
 def open_event_store(toggl_conn_id: str | None = None, *, event_store_conn_id: str | None = None) -> EventStore:

@@ -8,26 +8,22 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.errors import ConfigurationError, TogglError
-from airflow_provider_toggl.core.events.activity_log import received_key
 from airflow_provider_toggl.core.operate.health import records
-from airflow_provider_toggl.core.operate.health.charts import (
-    Chart,
-    deliveries_chart,
-    freshness_chart,
-    hours_until,
-    requests_chart,
-)
-from airflow_provider_toggl.core.operate.health.collect import HealthSources, collect_health, read_streams
-from airflow_provider_toggl.core.operate.health.diagnosis import OUTDATED_AFTER
-from airflow_provider_toggl.core.operate.health.facts import Health
 from airflow_provider_toggl.hooks.connections import ConnectionNotFound, find_connection, get_toggl_fields
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.settings import receiver_connections
 from airflow_provider_toggl.hooks.toggl import TogglHook
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.client.session import TogglSession
+    from airflow_provider_toggl.core.operate.health.charts import Chart
+    from airflow_provider_toggl.core.operate.health.collect import HealthSources
+    from airflow_provider_toggl.core.operate.health.facts import Health
+
+# Only the page and the command read health: what they alone need is imported in functions.
 
 WAREHOUSE_LOCK_TIMEOUT = 5.0
 """Seconds that a person waits for a warehouse that another process writes to."""
@@ -54,6 +50,9 @@ def read_health(conn_id: str, now: datetime | None = None) -> Health:
 
     :param now: aware; the current time by default.
     """
+    from airflow_provider_toggl.core.operate.health.collect import HealthSources, collect_health  # noqa: PLC0415 - see above
+    from airflow_provider_toggl.core.operate.health.facts import Health  # noqa: PLC0415 - see above
+
     now = now or datetime.now(timezone.utc)
     try:
         sources = _sources(conn_id)
@@ -67,7 +66,8 @@ def read_health(conn_id: str, now: datetime | None = None) -> Health:
 
 def read_from_warehouse(health: Health, warehouse_conn_id: str, schema: str) -> Health:
     """Return health with the freshness of streams as the warehouse has it; unknown if it cannot be read. Blocks."""
-    from airflow_provider_toggl.hooks.warehouse import open_warehouse  # noqa: PLC0415 - loads pyarrow
+    from airflow_provider_toggl.core.operate.health.collect import read_streams  # noqa: PLC0415 - see above
+    from airflow_provider_toggl.hooks.warehouse import open_warehouse  # noqa: PLC0415 - see above
 
     try:
         with open_warehouse(warehouse_conn_id, schema=schema, lock_timeout=WAREHOUSE_LOCK_TIMEOUT) as target:
@@ -81,16 +81,21 @@ def read_charts(conn_id: str, now: datetime | None = None) -> list[Chart]:
 
     :param now: aware; the current time by default.
     """
+    from airflow_provider_toggl.core.events.activity_log import received_key  # noqa: PLC0415 - see above
+    from airflow_provider_toggl.core.operate.health import charts as build  # noqa: PLC0415 - see above
+
     now = now or datetime.now(timezone.utc)
-    begin = hours_until(now)[0]
+    begin = build.hours_until(now)[0]
     charts = []
     with suppress(TogglError), open_event_store(conn_id) as store:
-        charts.append(deliveries_chart(store.activity_log.list_measurements(received_key(conn_id, ""), begin), now))
+        charts.append(
+            build.deliveries_chart(store.activity_log.list_measurements(received_key(conn_id, ""), begin), now)
+        )
         # A stream that is loaded once a day has its watermark from before the first hour shown.
         marks = store.activity_log.list_measurements(records.watermark_key(conn_id), begin - timedelta(days=2))
-        charts.append(freshness_chart(marks, now))
+        charts.append(build.freshness_chart(marks, now))
     with suppress(TogglError, ValueError):
-        charts.append(requests_chart(TogglHook(conn_id).get_conn().hourly_usage(begin.timestamp()), now))
+        charts.append(build.requests_chart(TogglHook(conn_id).get_conn().hourly_usage(begin.timestamp()), now))
     return charts
 
 
@@ -102,6 +107,8 @@ def find_declaration(conn_id: str) -> Mapping[str, Any]:
 
 
 def _sources(conn_id: str) -> HealthSources:
+    from airflow_provider_toggl.core.operate.health.collect import HealthSources  # noqa: PLC0415 - see above
+
     fields = get_toggl_fields(conn_id)
     store_conn_id = fields.event_store_conn_id
     return HealthSources(
@@ -144,6 +151,8 @@ def _is_toggl(value: str) -> bool:
 def _of_default_store() -> set[str]:
     if not default_store_path().exists():
         return set()
+    from airflow_provider_toggl.core.operate.health.diagnosis import OUTDATED_AFTER  # noqa: PLC0415 - see above
+
     since = datetime.now(timezone.utc) - OUTDATED_AFTER
     with suppress(TogglError), open_event_store(event_store_conn_id="") as store:
         return records.find_connections(store.activity_log, since)

@@ -35,6 +35,7 @@ from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnsw
 from airflow_provider_toggl.core.streams import get_stream
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.connections import (
+    DEFAULT_TOGGL_CONN_ID,
     get_callback_url,
     get_toggl_connection,
     get_toggl_fields,
@@ -74,7 +75,7 @@ class TogglHook(BaseHook):
     """
 
     conn_name_attr = "toggl_conn_id"
-    default_conn_name = "toggl_default"
+    default_conn_name = DEFAULT_TOGGL_CONN_ID
     conn_type = "toggl"
     hook_name = "Toggl Track"
 

@@ -19,8 +19,8 @@ from airflow_provider_toggl.core.arguments import (
 from airflow_provider_toggl.core.events.activity_log import reader_key
 from airflow_provider_toggl.core.events.store import EventStore, measure_store
 from airflow_provider_toggl.core.log_fields import fields
+from airflow_provider_toggl.hooks.connections import DEFAULT_TOGGL_CONN_ID
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
-from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.links import TogglPageLink
 from airflow_provider_toggl.templates import CheckedArguments
 
@@ -55,7 +55,7 @@ class TogglCommitEventsOperator(CheckedArguments, BaseOperator):
         *,
         consumer: str,
         seq: int | str,
-        toggl_conn_id: str = TogglHook.default_conn_name,
+        toggl_conn_id: str = DEFAULT_TOGGL_CONN_ID,
         event_store_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:

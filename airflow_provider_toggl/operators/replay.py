@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.client.resources.webhooks import DeliveryLogPage, WebhooksClient
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.message import parse_message
 from airflow_provider_toggl.core.events.model import NewEvent
-from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.log_fields import fields, log_line
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.events.store import EventStore
 
 log = logging.getLogger(__name__)
 

@@ -22,14 +22,13 @@ from airflow_provider_toggl.core.client.resources.subscriptions import (
 )
 from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
 from airflow_provider_toggl.core.errors import ConfigurationError, NotFound
-from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
+from airflow_provider_toggl.core.events.entities import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.hooks.activity import record_declaration
 from airflow_provider_toggl.hooks.connections import get_callback_url, get_webhook_secret
 from airflow_provider_toggl.hooks.subscriptions import find_validation_code, open_webhooks
 from airflow_provider_toggl.operators.quota_deferral import QuotaDeferral
-from airflow_provider_toggl.operators.replay import ReplayProgress, replay_log
 
 
 def _parse_filters(_: str, value: Any) -> tuple[SubscriptionFilter, ...]:
@@ -299,6 +298,7 @@ class TogglReplayEventsOperator(_OneSubscriptionOperator):
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Read and append the events; return the counts."""
         from airflow_provider_toggl.hooks.events import open_event_store  # noqa: PLC0415 - parsing a DAG opens no store
+        from airflow_provider_toggl.operators.replay import ReplayProgress, replay_log  # noqa: PLC0415 - likewise
 
         webhooks = self.open_client()
         state = ReplayProgress(**progress.get("state", {}))

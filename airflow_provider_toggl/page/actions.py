@@ -11,8 +11,8 @@ from airflow_provider_toggl.core.arguments import parse_whole, required
 from airflow_provider_toggl.core.client.resources.ensure_subscription import ensure_subscription, set_enabled
 from airflow_provider_toggl.core.client.resources.subscriptions import SubscriptionSpec, parse_filters
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.message import ACTIONS as EVENT_ACTIONS
-from airflow_provider_toggl.core.events.message import ENTITIES
+from airflow_provider_toggl.core.events.entities import ACTIONS as EVENT_ACTIONS
+from airflow_provider_toggl.core.events.entities import ENTITIES
 from airflow_provider_toggl.core.operate.health.facts import Health
 from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.hooks.activity import approve_mass_deletion, forget_warehouse

@@ -12,8 +12,8 @@ from fastapi.responses import HTMLResponse
 
 from airflow_provider_toggl.core.errors import EventNotFound
 from airflow_provider_toggl.core.events.activity_log import RefusalFilter
+from airflow_provider_toggl.core.events.entities import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.events.listing import list_deliveries
-from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.events.model import DeliveryFilter
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.operate.health.timeline import build_timeline, find_loaded_seq, find_rejected

@@ -30,8 +30,8 @@ from airflow_provider_toggl.core.events.search import EventQuery, search
 from airflow_provider_toggl.core.events.transitions import TRANSITIONS
 from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks import telemetry
+from airflow_provider_toggl.hooks.connections import DEFAULT_TOGGL_CONN_ID
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
-from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.links import TogglPageLink
 from airflow_provider_toggl.task_context import run_started
 from airflow_provider_toggl.templates import CheckedArguments, has_reference, is_unresolved
@@ -147,7 +147,7 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
         unknown_previous: str = "ignore",
         look_back: str | datetime | timedelta | None = DATA_INTERVAL,
         consumer: str | None = None,
-        toggl_conn_id: str = TogglHook.default_conn_name,
+        toggl_conn_id: str = DEFAULT_TOGGL_CONN_ID,
         event_store_conn_id: str | None = None,
         deferrable: bool = True,
         start_from_trigger: bool = False,

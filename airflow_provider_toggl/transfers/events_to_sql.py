@@ -20,9 +20,8 @@ from airflow_provider_toggl.core.arguments import (
 )
 from airflow_provider_toggl.core.lineage import DatasetName
 from airflow_provider_toggl.core.streams import STREAM_BY_ENTITY
-from airflow_provider_toggl.hooks.connections import ConnectionNotFound, get_toggl_fields
+from airflow_provider_toggl.hooks.connections import DEFAULT_TOGGL_CONN_ID, ConnectionNotFound, get_toggl_fields
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
-from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_warehouse, resolve_keep_history
 from airflow_provider_toggl.links import TogglPageLink
 from airflow_provider_toggl.templates import CheckedArguments
@@ -94,7 +93,7 @@ class TogglEventsToSqlOperator(LoadLineage, CheckedArguments, BaseOperator):
     def __init__(
         self,
         *,
-        toggl_conn_id: str = TogglHook.default_conn_name,
+        toggl_conn_id: str = DEFAULT_TOGGL_CONN_ID,
         event_store_conn_id: str | None = None,
         warehouse_conn_id: str = DEFAULT_CONN_ID,
         schema: str = "toggl",

@@ -26,7 +26,6 @@ from airflow_provider_toggl.core.arguments import (
     required,
 )
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.load.merging import changed_days
 from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.task_context import find_task
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from airflow_provider_toggl.core.load.engines.contract import Session
+    from airflow_provider_toggl.core.load.merging.changed_days import DayOffset, PendingDays
     from airflow_provider_toggl.core.load.merging.changes import Changes
     from airflow_provider_toggl.core.load.warehouse import Warehouse
 
@@ -86,8 +86,10 @@ class Outlets:
             for workspace_id, reported in kept["reported"].items():
                 changes.restore(int(workspace_id), reported)
         elif self:
+            from airflow_provider_toggl.core.load.merging.changed_days import last_seq  # noqa: PLC0415 - only loading needs it
+
             with target.transaction() as session:
-                self._begin = changed_days.last_seq(session)
+                self._begin = last_seq(session)
             target.release(force=True)
 
     def keep(self, changes: Changes, progress: dict[str, Any]) -> None:
@@ -143,7 +145,7 @@ class Outlets:
         return self._put(asset, {"streams": streams} if streams else None)
 
     def _entries(self, target: Warehouse, asset: Any, workspace_id: int, changes: Changes) -> dict[str, Any] | None:
-        def extra_of(place: changed_days.DayOffset, untold: changed_days.PendingDays) -> dict[str, Any] | None:
+        def extra_of(place: DayOffset, untold: PendingDays) -> dict[str, Any] | None:
             if not untold.days and not changes.has_changed(workspace_id, _ENTRIES):
                 return None
             reported = changes.report(workspace_id, _ENTRIES)
@@ -168,8 +170,10 @@ class Outlets:
         reader: str,
         workspace_id: int,
         limit: int,
-        use: Callable[[changed_days.DayOffset, changed_days.PendingDays], Any],
+        use: Callable[[DayOffset, PendingDays], Any],
     ) -> Any:
+        from airflow_provider_toggl.core.load.merging import changed_days  # noqa: PLC0415 - only loading needs it
+
         run = _name_of_run(self._context)
 
         def take(session: Session) -> Any:

@@ -14,7 +14,7 @@ from support.doctor_setup import DoctorSetup
 from support.processes import end_session
 from support.waiting import wait_until
 
-from airflow_provider_toggl.hooks.doctor import find_triggerers
+from airflow_provider_toggl.cli.doctor_checks import find_triggerers
 from airflow_provider_toggl.triggers.events import TogglEventTrigger
 
 pytestmark = [

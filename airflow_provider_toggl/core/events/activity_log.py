@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.databases.database import Database, DatabaseSession, Row
@@ -19,6 +18,7 @@ from airflow_provider_toggl.core.events.rows import (
     to_microseconds,
     to_optional_microseconds,
 )
+from airflow_provider_toggl.core.keys import quote_key
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -313,11 +313,6 @@ def _status_from_row(row: Row) -> StatusEntry:
 def _measurement_from_row(row: Row) -> Measurement:
     name, at, value = row
     return Measurement(name, from_microseconds(at), value)
-
-
-def quote_key(conn_id: str) -> str:
-    """Return a connection's ID as a part of names, so that none is a prefix of another: an ID may have slashes."""
-    return quote(conn_id, safe="")
 
 
 def received_key(conn_id: str, outcome: str) -> str:

@@ -15,24 +15,12 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
+from airflow_provider_toggl.core.events.entities import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
 from airflow_provider_toggl.core.instants import parse_instant
 
 MAX_DEPTH = 64
 """Most levels of nested objects and arrays. Toggl's bodies have 3."""
-
-ENTITIES = (
-    "client",
-    "project",
-    "project_group",
-    "project_user",
-    "tag",
-    "task",
-    "time_entry",
-    "workspace",
-    "workspace_user",
-)
-ACTIONS = ("created", "updated", "deleted")
 
 _WORD = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 _DIGITS = re.compile(r"-?[0-9]{1,19}", re.ASCII)

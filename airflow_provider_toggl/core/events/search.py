@@ -11,13 +11,15 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.message import Message, parse_stored_message
 from airflow_provider_toggl.core.events.model import StoredEvent
-from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.transitions import MAX_VERSIONS, EntityState, build_state, read_version
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.events.store import EventStore
 
 CACHE_SIZE = 1000
 """States that are cached, so that all followers of a store together cost one query an event."""

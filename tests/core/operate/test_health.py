@@ -44,9 +44,8 @@ from airflow_provider_toggl.core.operate.health.facts import (
     Health,
     LaneQuota,
     StreamFreshness,
-    SubscriptionState,
 )
-from airflow_provider_toggl.core.operate.health.records import LOAD_PREFIX
+from airflow_provider_toggl.core.operate.health.records import LOAD_PREFIX, SubscriptionState
 from airflow_provider_toggl.core.operate.health.timeline import LOADER, TimelineStep, build_timeline, find_loaded_seq
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, waiting_key
 

@@ -10,7 +10,7 @@ from airflow_provider_toggl.core.operate.problems import PROBLEMS, problem
 
 def test_every_problem_belongs_to_a_check_has_a_meaning_and_a_fix_and_is_reported_somewhere() -> None:
     folder = ROOT / PACKAGE
-    files = [*(folder / "core/operate").rglob("*.py"), folder / "hooks/doctor.py"]
+    files = [*(folder / "core/operate").rglob("*.py"), folder / "cli/doctor_checks.py"]
     code = "".join(path.read_text() for path in files if path.name != "problems.py")
     names = [one.name for problems in PROBLEMS.values() for one in problems]
     assert len(set(names)) == len(names)

@@ -18,10 +18,9 @@ from airflow_provider_toggl.core.operate.health.facts import (
     MAX_PENDING,
     Health,
     LaneQuota,
-    LastReconciliation,
     StreamFreshness,
-    SubscriptionState,
 )
+from airflow_provider_toggl.core.operate.health.records import LastReconciliation, SubscriptionState
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 from airflow_provider_toggl.core.operate.problems import problem
 from airflow_provider_toggl.core.wording import ago, duration, plural

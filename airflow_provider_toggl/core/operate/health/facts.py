@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_toggl.core.client.limits.state import ClaimedShare
 from airflow_provider_toggl.core.operate.findings import to_json
+from airflow_provider_toggl.core.operate.health.records import LastReconciliation, SubscriptionState
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 
 _JSON_NAMES = {
@@ -19,22 +20,6 @@ _JSON_NAMES = {
 }
 MAX_PENDING = 500
 """Pending events are counted up to this number."""
-
-
-@dataclass(frozen=True)
-class SubscriptionState:
-    """A webhook subscription as Toggl last reported it.
-
-    :param pending: whether Toggl has events that it could not deliver yet.
-    """
-
-    subscription_id: int
-    description: str
-    enabled: bool
-    validated: bool
-    pending: bool
-    callback_url: str = ""
-    filters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,28 +54,6 @@ class LaneQuota:
     total: int | None
     remaining: int | None
     resets_at: datetime | None
-
-
-@dataclass(frozen=True)
-class LastReconciliation:
-    """The result of the last reconciliation of a workspace.
-
-    :param refused: why it stopped before marking deletions, None if it did not.
-    :param warehouse: connection and schema; empty in records of an earlier version of this package.
-    """
-
-    workspace_id: int
-    ran_at: datetime
-    first: str | None
-    last: str | None
-    entries: int
-    added: int
-    edited: int
-    deleted: int
-    unverified: int
-    reasons: tuple[str, ...] = ()
-    refused: str | None = None
-    warehouse: str = ""
 
 
 @dataclass(frozen=True)

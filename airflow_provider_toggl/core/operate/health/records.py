@@ -7,18 +7,59 @@ request to Toggl nor the warehouse.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from airflow_provider_toggl.core.events.activity_log import ActivityLog, StatusEntry, quote_key
 from airflow_provider_toggl.core.instants import parse_instant, rfc3339
-from airflow_provider_toggl.core.operate.health.facts import LastReconciliation, SubscriptionState
+from airflow_provider_toggl.core.keys import quote_key
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.events.activity_log import ActivityLog, StatusEntry
 
 APPROVAL_DAYS = 7
 """Days for which an approval of a mass deletion is valid."""
 LOAD_PREFIX = "load"
 """The first part of the keys of loads, as earlier versions wrote it."""
+
+
+@dataclass(frozen=True)
+class SubscriptionState:
+    """A webhook subscription as Toggl last reported it.
+
+    :param pending: whether Toggl has events that it could not deliver yet.
+    """
+
+    subscription_id: int
+    description: str
+    enabled: bool
+    validated: bool
+    pending: bool
+    callback_url: str = ""
+    filters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LastReconciliation:
+    """The result of the last reconciliation of a workspace.
+
+    :param refused: why it stopped before marking deletions, None if it did not.
+    :param warehouse: connection and schema; empty in records of an earlier version of this package.
+    """
+
+    workspace_id: int
+    ran_at: datetime
+    first: str | None
+    last: str | None
+    entries: int
+    added: int
+    edited: int
+    deleted: int
+    unverified: int
+    reasons: tuple[str, ...] = ()
+    refused: str | None = None
+    warehouse: str = ""
 
 
 def subscriptions_key(conn_id: str, workspace_id: int | str = "") -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
-from airflow_provider_toggl.core.events.activity_log import quote_key
 from airflow_provider_toggl.core.instants import parse_instant
+from airflow_provider_toggl.core.keys import quote_key
 from airflow_provider_toggl.core.operate.findings import to_json
 from airflow_provider_toggl.core.wording import duration, plural
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from airflow_provider_toggl.core.events.message import ENTITIES
+from airflow_provider_toggl.core.events.entities import ENTITIES
 from airflow_provider_toggl.core.load.decode.event_shapes import EVENT_SHAPES, SKIPPED_ENTITIES, find_actor
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
 from airflow_provider_toggl.core.streams import STREAM_BY_ENTITY, STREAMS

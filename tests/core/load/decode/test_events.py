@@ -13,7 +13,7 @@ from support.unusual_values import AT, OBJECTS, USER
 from support.webhook_events import TRANSPORT_TIME, entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
-from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
+from airflow_provider_toggl.core.events.entities import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.load.decode.events import decode_events
 from airflow_provider_toggl.core.load.decode.records import RejectedRecord

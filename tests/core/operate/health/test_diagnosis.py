@@ -17,10 +17,9 @@ from airflow_provider_toggl.core.operate.health.facts import (
     DeclaredSubscription,
     Health,
     LaneQuota,
-    LastReconciliation,
     StreamFreshness,
-    SubscriptionState,
 )
+from airflow_provider_toggl.core.operate.health.records import LastReconciliation, SubscriptionState
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=timezone.utc)

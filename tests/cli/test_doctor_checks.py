@@ -11,9 +11,9 @@ from support.connections import Connections
 from support.doctor_setup import DoctorSetup, HostedReceiver, triggerer_job
 from support.servers.postgres import running_postgres
 
+from airflow_provider_toggl.cli.doctor_checks import find_triggerers, run_checks
 from airflow_provider_toggl.core.operate.doctor.context import CheckOptions
 from airflow_provider_toggl.core.operate.findings import CheckStatus, Report
-from airflow_provider_toggl.hooks.doctor import find_triggerers, run_checks
 from airflow_provider_toggl.hooks.warehouse import open_warehouse
 from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
 from airflow_provider_toggl.sandbox.settings import Settings
