@@ -20,7 +20,7 @@ from airflow_provider_toggl.core.extract.windows import DAY, Window
 from airflow_provider_toggl.core.reconcile import compare, deletion_policy, steps
 from airflow_provider_toggl.core.reconcile.compare import EntryRows, Key, ReportTime, as_ids
 from airflow_provider_toggl.core.reconcile.cursor import VerifiedWindow
-from airflow_provider_toggl.core.reconcile.deletions import MissingRows, confirm_deletions, select_candidates
+from airflow_provider_toggl.core.reconcile.deletion_steps import MissingRows, confirm_deletions, select_candidates
 from airflow_provider_toggl.core.reconcile.request import list_ids
 from airflow_provider_toggl.core.reconcile.state import RunState
 from airflow_provider_toggl.core.reconcile.steps import Steps, ask

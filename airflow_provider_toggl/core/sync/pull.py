@@ -19,11 +19,11 @@ from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError, PlanLacksFeature
 from airflow_provider_toggl.core.extract import cursor as cursors
 from airflow_provider_toggl.core.extract import windows
+from airflow_provider_toggl.core.extract.audit_log import LogReader
 from airflow_provider_toggl.core.extract.cursor import Attempt, EntriesCursor, HistoriesCursor, ListCursor
 from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesReader
 from airflow_provider_toggl.core.extract.histories import Histories, HistoriesReader
 from airflow_provider_toggl.core.extract.lists import ListOptions, ListReader
-from airflow_provider_toggl.core.extract.log import LogReader
 from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.instants import parse_instant, rfc3339
 from airflow_provider_toggl.core.load.load_metrics import measure_freshness

@@ -8,7 +8,7 @@ import pytest
 from support.pulls import Workspace
 from support.repository import ROOT
 
-from airflow_provider_toggl.core.extract.log import FIRST_REQUESTS, KEPT, LAG
+from airflow_provider_toggl.core.extract.audit_log import FIRST_REQUESTS, KEPT, LAG
 from airflow_provider_toggl.core.instants import parse_instant
 
 
