@@ -562,8 +562,13 @@ def record(root: Path, workers: int, kept: Path | None) -> dict[str, Reach]:
     return {test: Reach(**one) for test, one in found.items()}
 
 
-def try_all(root: Path, mutants: Sequence[Mutant], reaches: dict[str, Reach], workers: int) -> dict[Mutant, str]:
-    """Return the result of each mutant: ``survived``, ``undecided``, ``time``, ``error`` or the test that failed."""
+def try_all(
+    root: Path, mutants: Sequence[Mutant], reaches: dict[str, Reach], workers: int, kept: Path | None
+) -> dict[Mutant, str]:
+    """Return the result of each mutant: ``survived``, ``undecided``, ``time``, ``error`` or the test that failed.
+
+    :param kept: a file that gets a line for each mutant that is killed.
+    """
     left = {mutant: choose_tests(mutant, reaches, users_of(mutant.path, root)) for mutant in mutants}
     results = {mutant: "undecided" if tests else "survived" for mutant, tests in left.items()}
     for number, budget in enumerate(PASSES, 1):
@@ -578,7 +583,22 @@ def try_all(root: Path, mutants: Sequence[Mutant], reaches: dict[str, Reach], wo
             results[mutant] = result["failed"] or passed if result else "time"
             place = f"{mutant.path.removeprefix(CODE)}:{mutant.line} {mutant.kind}"
             progress(f"pass {number}, {count} of {len(tried)}: {place}: {results[mutant]}")
+            if kept and is_killed(results[mutant]):
+                with kept.open("a") as lines:
+                    print(json.dumps([asdict(mutant), results[mutant]]), file=lines)
     return results
+
+
+def is_killed(result: str) -> bool:
+    """Return whether a result is a test that failed, or another way to notice the mutant."""
+    return not result.startswith(("survived", "undecided", "excluded"))
+
+
+def read_killed(kept: Path | None) -> dict[Mutant, str]:
+    """Return the mutants that earlier runs of the same sample killed, with what failed."""
+    if kept is None or not kept.exists():
+        return {}
+    return {Mutant(**mutant): result for mutant, result in map(json.loads, kept.read_text().splitlines())}
 
 
 def try_unchanged(root: Path, mutants: Sequence[Mutant], reaches: dict[str, Reach], workers: int) -> list[str]:
@@ -600,7 +620,7 @@ def report(root: Path, results: dict[Mutant, str]) -> dict[str, Any]:
     folders: dict[str, Counter[str]] = defaultdict(Counter)
     left = []
     for mutant, result in results.items():
-        state = result.partition(":")[0] if result.startswith(("survived", "undecided", "excluded")) else "killed"
+        state = "killed" if is_killed(result) else result.partition(":")[0]
         inner = Path(mutant.path).relative_to(CODE).parts
         folders[inner[0] if len(inner) > 1 else "."][state] += 1
         if state != "killed":
@@ -629,6 +649,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--workers", type=int, default=2, help="processes (2)")
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout to measure (this one)")
     parser.add_argument("--reach", type=Path, help="a file that keeps what tests reach; made if it is missing")
+    parser.add_argument("--killed", type=Path, help="a file that keeps the killed mutants, which are not tried again")
     return parser.parse_args(arguments)
 
 
@@ -644,8 +665,10 @@ def main() -> None:
     mutants, possible = sample(root, options.seed, options.mutants)
     reaches = record(root, options.workers, options.reach)
     results = {mutant: rule for mutant in mutants if (rule := exclusion(mutant, root))}
+    killed = read_killed(options.killed)
+    results |= {mutant: killed[mutant] for mutant in mutants if mutant in killed}
     tried = [mutant for mutant in mutants if mutant not in results]
-    results |= try_all(root, tried, reaches, options.workers)
+    results |= try_all(root, tried, reaches, options.workers, options.killed)
     checks = {
         "failed without a change": try_unchanged(root, tried, reaches, options.workers),
         "tests": len(reaches),

@@ -259,7 +259,7 @@ def test_fails():
 
 
 @pytest.mark.timeout(1200)  # nine seconds of the processor, which a busy machine may give slowly
-def test_a_small_repository_is_measured(tmp_path: Path) -> None:
+def test_a_small_repository_is_measured(program: ModuleType, tmp_path: Path) -> None:
     files = {
         "airflow_provider_toggl/__init__.py": "",
         "airflow_provider_toggl/core/__init__.py": "",
@@ -273,6 +273,7 @@ def test_a_small_repository_is_measured(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     command = [sys.executable, ROOT / "scripts" / "mutants.py", "--root", tmp_path, "--mutants", "100"]
+    command += ["--killed", kept := tmp_path / "killed.jsonl"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
@@ -282,6 +283,7 @@ def test_a_small_repository_is_measured(tmp_path: Path) -> None:
     assert ("return None", "17") not in left
     assert {line for line in left if line[1] == "22"} == set()
     assert {("return None", "9"), ("return a * 3", "9"), ("return None", "13")} <= left
+    assert len(program.read_killed(kept)) == report["killed"]
     assert report["unusable tests"] == ["tests/core/test_sums.py::test_fails"]
     assert report["failed without a change"] == []
     assert report["folders"]["."]["killed"] == report["killed"] == report["possible"] - len(left)
