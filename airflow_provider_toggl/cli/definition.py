@@ -27,7 +27,7 @@ def get_toggl_cli_commands() -> list[CLICommand]:
         ActionCommand(
             name=command.name,
             help=command.summary,
-            func=_run_later(command),
+            func=_import_and_run(command),
             args=cast("Any", (LazyArguments(command),)),
         )
         for command in COMMANDS.values()
@@ -36,9 +36,9 @@ def get_toggl_cli_commands() -> list[CLICommand]:
 
 
 class LazyArguments:
-    """The arguments of a command in the form of one of Airflow's, added to the parser when it is used."""
+    """Takes the place of an Airflow ``Arg``: adds all arguments of a command when its parser first parses."""
 
-    # Airflow sorts arguments by this.
+    # Airflow sorts arguments by their first flag. This one is not shown.
     flags = ("arguments",)
 
     def __init__(self, command: Command) -> None:
@@ -62,7 +62,9 @@ class LazyArguments:
         parser.parse_known_args = declare_and_parse  # type: ignore[method-assign, assignment]
 
 
-def _run_later(command: Command) -> Callable[[argparse.Namespace], None]:
+def _import_and_run(command: Command) -> Callable[[argparse.Namespace], None]:
+    """Return a function that imports the command's module and runs it."""
+
     def run(args: argparse.Namespace) -> None:
         module = cast("CommandModule", importlib.import_module(command.module))
         status = run_as_program(module.run, args)

@@ -1,4 +1,4 @@
-"""The parameters of the routes: numbers of rows, and the person with their permissions, which are Airflow's.
+"""Who may see and do what on the page, by Airflow's permissions; and parameters that routes share.
 
 ==================================================  ==================================================================
 part                                                needed permission
@@ -8,7 +8,7 @@ the raw body of a delivery                          read the connection, which h
 actions                                             edit the connection
 ==================================================  ==================================================================
 
-A connection of a team is shown only to people who may read the connection.
+With ``[core] multi_team``, a connection of a team is shown only to people who may read the connection.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The arguments of operators that read one stream."""
+"""The base of operators that read one stream: their arguments, and the end of a run."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class StreamReadingTask(ReadingTask):
     :param stream: name of the stream, which is that of its table: ``time_entries`` (all users), ``projects`` and so on,
         see ``core.streams.STREAMS``. (templated)
     :param since: first day of the history (``2024-01-01``, in the zone of the token's owner), or a moment with its
-        zone. Without it, the first run goes back until a year has no entries. Only for time entries. (templated)
-    :param until: last day, with ``incremental=False``. (templated)
+        zone. Without it, the first run goes back until a year has no entries. Refused for other streams. (templated)
+    :param until: last day; allowed only with ``incremental=False``. (templated)
     :param incremental: False reads the days, or the whole list, again and moves no watermark. (templated)
-    :param windows_per_run: years of history that a run reads changes of; in a longer history they take turns.
+    :param windows_per_run: how many years of history a run checks for changes; in a longer history they take turns.
         (templated)
     """
 
@@ -65,7 +65,7 @@ class StreamReadingTask(ReadingTask):
         return {"stream": self.stream, "incremental": self.incremental, "windows_per_run": self.windows_per_run}
 
     def end_run(self, request: PullRequest, summary: PullSummary) -> None:
-        """Record the run for the page, and skip the task where Toggl refused the stream.
+        """Record the run for the Toggl page in Airflow, and skip the task where Toggl refused the stream.
 
         :raises AirflowSkipException: the plan or the token lacks the stream.
         """

@@ -52,7 +52,7 @@ class SharedWaiters:
     async def wait(self, query: EventQuery, after: int) -> FirstMatch:
         """Return the first match after a ``seq``, whenever it comes.
 
-        Events that the others have passed are read by this waiter alone, before it waits with the others.
+        Events up to the shared offset are read by this waiter alone, before it waits with the others.
         """
         if after < self.offset:
             async with contextlib.aclosing(read_matches(self.tail, query, after)) as batches:
@@ -63,7 +63,7 @@ class SharedWaiters:
                     after = batch.seq
                     if after >= self.offset:
                         break
-        # No other task runs between the comparison of offsets above and this.
+        # No other task runs between the comparison of offsets above and this, because nothing here suspends.
         waiter = Waiter(query, after, asyncio.get_running_loop().create_future())
         self.waiters.add(waiter)
         try:
@@ -87,7 +87,7 @@ class SharedWaiters:
     async def _compare(self, batch: EventBatch) -> None:
         comparisons = 0
         for stored, message in zip(batch.events, batch.messages, strict=True):
-            # A waiter that is added during this query takes part in the loop below. None can be added after it.
+            # A waiter that is added while the states are read is in the loop below, which never suspends.
             states = await find_states(self.tail, [stored]) if self._needs_state(stored, message) else {}
             for waiter in self.waiters:
                 if stored.seq <= waiter.after:
@@ -119,10 +119,10 @@ _shared: dict[tuple[asyncio.AbstractEventLoop, str], tuple[SharedWaiters, asynci
 
 @contextlib.asynccontextmanager
 async def join_waiters(key: str, tail: TailReader, after: int) -> AsyncIterator[SharedWaiters]:
-    """Yield the waiters of a store in this event loop. The first user starts them, the last one ends them.
+    """Yield the waiters of a store in this event loop. The first user starts their follower, the last one ends it.
 
     :param key: the same for the same store.
-    :param after: the ``seq`` after which new ones start.
+    :param after: the ``seq`` after which a new follower starts; ignored if one runs.
     """
     shared_key = asyncio.get_running_loop(), key
     found = _shared.get(shared_key)

@@ -1,4 +1,4 @@
-"""Writes that must take effect once: when the outcome is unknown, the result is looked up before it is sent again.
+"""Writes that must take effect once: if the outcome is unknown, it is looked up before the write is sent again.
 
 Toggl has no idempotency keys. If the response to a write is lost, Toggl may have carried it out, may still carry it
 out, or may never have received it. Only Toggl's own lists show which.
@@ -89,7 +89,7 @@ def write_once(
         lookup found nothing.
     """
     clock = clock or SystemClock()
-    looked_up, delays = in_doubt, NO_DELAY
+    pending, delays = in_doubt, NO_DELAY
     last_error: ApiError | None = None
     for sends in range(MAX_SENDS + 1):
         if in_doubt:
@@ -105,12 +105,12 @@ def write_once(
         except ApiError as error:
             if not is_outcome_unknown(error):
                 # A request that was sent before this one may still be carried out.
-                record_doubt(looked_up)
+                record_doubt(pending)
                 raise
             log.warning("%s The outcome is unknown: it is looked up before the request is sent again.", error)
-            last_error, in_doubt, looked_up, delays = error, True, True, LOOKUP_DELAYS
+            last_error, in_doubt, pending, delays = error, True, True, LOOKUP_DELAYS
         else:
-            result = resolve_duplicate(value) if resolve_duplicate and looked_up else WriteResult(value, created=True)
+            result = resolve_duplicate(value) if resolve_duplicate and pending else WriteResult(value, created=True)
             record_doubt(False)
             return result
     raise AssertionError("the loop returns or raises")

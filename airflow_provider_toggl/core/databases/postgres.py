@@ -1,4 +1,7 @@
-"""Settings of PostgreSQL sessions, which override the defaults of server, database and role; names and errors."""
+"""PostgreSQL for the warehouse and the event store: session settings, names of schemas, and the meaning of errors.
+
+The settings override the defaults of server, database and role.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,7 @@ Not set: ``idle_session_timeout`` (a session that it ends is opened again, excep
 CONNECT_PARAMETERS: dict[str, str] = {"client_encoding": "UTF8"}
 """What is sent with the first packet, before the defaults of roles apply."""
 
+#: The first server version that has a setting.
 _SINCE = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
 LONGEST_NAME = 63
 """Bytes of a name; PostgreSQL cuts longer ones without an error."""

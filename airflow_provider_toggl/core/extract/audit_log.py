@@ -1,4 +1,7 @@
-"""Read the audit log of API v9 by spans of days, the oldest first. Its records are never changed or deleted."""
+"""Read the audit log of API v9 by spans of days, the oldest first.
+
+A record never changes. Toggl drops it after a year.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,15 @@ from airflow_provider_toggl.core.instants import format_instant
 
 #: Toggl keeps the log for a year (https://support.toggl.com/en/articles/9877445-audit-log).
 KEPT = timedelta(days=365)
-#: The days of one request. Toggl documents no limit; a month's records are one answer, whatever their number.
+#: The days of one request. Toggl documents no limit and no pages: one answer is assumed to have a month's records.
 SPAN = timedelta(days=31)
-#: Requests of a first load.
+#: Requests of a first load, for tests and documentation.
 FIRST_REQUESTS = -(-KEPT // SPAN)
 #: The last hour is read again by the next run: Toggl does not say how soon a record shows.
 LAG = timedelta(hours=1)
 
 
-class LogReader(ListReader):
+class AuditLogReader(ListReader):
     """Reads what happened since the last run; the first run reads all that Toggl keeps."""
 
     def _next_page(self) -> Page:
@@ -31,7 +34,7 @@ class LogReader(ListReader):
         # Whole seconds: the end is rounded up, so that what happened just before is in it.
         path = f"{self._path()}/{format_instant(begin)}/{format_instant(end + timedelta(seconds=1))}"
         answer, rows, _, _ = self._ask(path, 1, None)
-        # Whichever clock is behind decides.
+        # The clock that is behind decides, ours or Toggl's.
         opened = replace(opened, mark=opened.mark or min(answer.date, opened.opened_at) - LAG)
         done = end >= opened.opened_at
         if done:

@@ -18,8 +18,8 @@ class Progress:
     :param scope: which part of the stream, for example a workspace's id.
     :param watermark: everything changed before this instant (UTC, Toggl's clock) is loaded; None while not known.
     :param cursor: opaque JSON text that says where to continue.
-    :param requests_spent: requests that these rows took, which are added to the stored total; read back, that total.
-    :param ran_at: when, in UTC.
+    :param requests_spent: when stored, the requests that these rows took; when read, the total of all loads.
+    :param ran_at: the time of the load, UTC.
     """
 
     stream: str
@@ -38,8 +38,9 @@ class Sweep:
 
     :param workspace_id: whose list.
     :param complete_at: Toggl's clock when the list began (UTC): each row on it has ``seen_at`` at or after this.
-    :param limit_share: largest share (0 to 1) of the live rows that may be marked at once.
-    :param limit_rows: so many rows may be marked at once whatever their share.
+    :param limit_share: share (0 to 1) of the live rows. Marking more than this and more than ``limit_rows`` raises
+        ``AbsenceRefused``.
+    :param limit_rows: so many rows may be marked at once, whatever their share.
     """
 
     workspace_id: int

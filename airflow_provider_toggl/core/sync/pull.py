@@ -19,7 +19,7 @@ from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError, PlanLacksFeature
 from airflow_provider_toggl.core.extract import cursor as cursors
 from airflow_provider_toggl.core.extract import windows
-from airflow_provider_toggl.core.extract.audit_log import LogReader
+from airflow_provider_toggl.core.extract.audit_log import AuditLogReader
 from airflow_provider_toggl.core.extract.cursor import Attempt, EntriesCursor, HistoriesCursor, ListCursor
 from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesReader
 from airflow_provider_toggl.core.extract.histories import Histories, HistoriesReader
@@ -501,7 +501,7 @@ def build_reader(
     if stream.listing == "histories":
         raise _needs_warehouse(stream)
     if stream.listing != "report":
-        reader = LogReader if stream.listing == "log" else ListReader
+        reader = AuditLogReader if stream.listing == "log" else ListReader
         listed, attempt = _continued(cursors.load(cursor, ListCursor), request)
         options = ListOptions(request.workspace_id, attempt.started, request.incremental)
         return reader(session, stream, options, listed, watermark=watermark, clock=clock)

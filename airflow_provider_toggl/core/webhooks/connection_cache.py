@@ -16,7 +16,7 @@ LookUp = Callable[[str], ReceivingConnection | None]
 """Returns the connection with an ID, or None where there is none. May block and may raise any exception."""
 
 LIFETIME = 60.0
-"""Seconds for which a cached connection is used while its secrets verify deliveries."""
+"""Seconds for which a connection is used without a new lookup, unless a signature does not match."""
 PAUSE = 2.0
 """Least seconds between two lookups of one connection, so that wrong signatures do not flood a secrets backend."""
 LOOKUP_TIMEOUT = 5.0

@@ -25,7 +25,7 @@ from airflow_provider_toggl.core.client.limits.quota import Lane, QuotaReading
 LEASE_SECONDS = 180.0
 #: A bucket that granted no permit for this many seconds is removed. With a bucket for each host, pods leave theirs.
 BUCKET_EXPIRY_SECONDS = 86_400.0
-#: A waiting claimant asks again after one of so many parts of the time in which the others can use their shares.
+#: A claimant that was held back asks again after 1/SHARE_CHECKS of the time that the others need to use their shares.
 SHARE_CHECKS = 3
 
 
@@ -160,7 +160,7 @@ class TokenState:
         """Charge one request to a lane and grant a permit for it, or return why there is none.
 
         :param reserve: requests of the lane that are kept back for people.
-        :param scope: the bucket to use.
+        :param scope: hosts with the same scope share one bucket, and so one pace; empty: all hosts.
         """
         self._forget_old(now)
         charged = self.charged_lane(lane)
@@ -192,7 +192,7 @@ class TokenState:
         self.in_flight.pop(permit.number, None)
         bucket = self.buckets.get(scope, BucketState())
         self.buckets[scope] = leaky_bucket.record_answer(bucket, permit.number, now)
-        known = self._record(charged, now)
+        known = self._find_record(charged, now)
         if reading is None:
             state = quota.charge_unreported(known.lane, now)
         else:
@@ -203,14 +203,14 @@ class TokenState:
     def record_quota_refusal(self, lane: str, resets_in: float | None, now: float) -> float:
         """Record that Toggl refused a request for quota, and return when the lane resets."""
         charged = self.charged_lane(lane)
-        state = quota.close(self._record(charged, now).lane, resets_in, now)
+        state = quota.close(self._find_record(charged, now).lane, resets_in, now)
         self._save_lane(charged, state, now)
         return state.resets_at or now
 
     def record_quota(self, lane: str, reported: Lane, now: float) -> None:
         """Record what ``GET /me/quota`` reported about a lane."""
         charged = self.charged_lane(lane)
-        self._save_lane(charged, quota.merge_report(self._record(charged, now).lane, reported), now)
+        self._save_lane(charged, quota.merge_report(self._find_record(charged, now).lane, reported), now)
 
     def hold_back(self, seconds: float, now: float, *, scope: str = "") -> None:
         """Grant no permit for so long, because Toggl asked for a pause (429)."""
@@ -244,7 +244,7 @@ class TokenState:
 
     def lane(self, lane: str, now: float) -> Lane:
         """Return what is known about a lane."""
-        return quota.current(self._record(self.charged_lane(lane), now).lane, now)
+        return quota.current(self._find_record(self.charged_lane(lane), now).lane, now)
 
     def list_lanes(self, now: float) -> dict[str, Lane]:
         """Return what is known about every lane, by name."""
@@ -298,7 +298,7 @@ class TokenState:
         if claim.wanted is not None:
             claim.wanted -= 1
 
-    def _record(self, lane: str, now: float) -> LaneRecord:
+    def _find_record(self, lane: str, now: float) -> LaneRecord:
         record = self.lanes.get(lane, LaneRecord())
         # After the clock was set back nobody knows when the lane resets.
         return record if now >= record.reported_at - leaky_bucket.CLOCK_TOLERANCE else LaneRecord()

@@ -1,4 +1,4 @@
-"""The JSON of users, groups, the workspace and the organization."""
+"""Answers of the sandbox in the form of Toggl's API v9: users, groups, the workspace and the organization."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider_toggl.sandbox.workspace.world import World, live, seen_ter
 
 PLAN_NAMES = {"free": "Free", "starter": "Starter", "premium": "Premium", "enterprise": "Enterprise"}
 PLAN_IDS = {"free": 0, "starter": 1, "premium": 2, "enterprise": 3}
-#: Most time entries of `with_related_data`, newest first.
+#: Time entries that `with_related_data` returns at most, the newest.
 RELATED_ENTRIES = 1000
 
 Json = dict[str, Any]

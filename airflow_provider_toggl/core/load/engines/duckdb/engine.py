@@ -1,4 +1,4 @@
-"""The DuckDB engine: one file, which one process has open at a time."""
+"""The DuckDB engine: one file, which one process has open at a time. Table stores compute with its dialect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from airflow_provider_toggl.core.load.merging import rule
 from airflow_provider_toggl.core.load.tables.schemas import TableSchema
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
-_TAG_NAMES = 'cross join (select map(list("id"), list("name")) as "names" from "tags") as tag'
+_TAGS_JOIN = 'cross join (select map(list("id"), list("name")) as "names" from "tags") as tag'
 
 DUCKDB = Dialect(
     name="DuckDB",
@@ -47,7 +47,7 @@ DUCKDB = Dialect(
         local_date='cast(timezone(zone."value", entry."start") as date)',
         tag_names='list_transform(entry."tag_ids", lambda tag_id: map_extract_value(tag."names", tag_id))',
         hours='entry."duration" / 3600.0',
-        joins=f"{ZONE_JOIN}\n    {_TAG_NAMES}",
+        joins=f"{ZONE_JOIN}\n    {_TAGS_JOIN}",
     ),
     texts={
         "timestamp": "cast(epoch_us({0}) as varchar)",
@@ -55,7 +55,8 @@ DUCKDB = Dialect(
     },
     instant_text="strftime(make_timestamp(epoch_us({0})), '%Y-%m-%dT%H:%M:%SZ')",
     cast="cast({0} as {1})",
-    # Its index over keys without order costs as much as all the rest of a load; one writer at a time keeps them unique.
+    # An index over keys in random order costs as much as the rest of a load. Only one process writes, which keeps keys
+    # unique without one.
     has_version_key=False,
     has_zones=True,
 )
@@ -66,8 +67,8 @@ _STATEMENTS = load_statements(__package__, "statements.sql")
 class DuckdbEngine(Engine):
     """Loads into a DuckDB file.
 
-    The file is opened at the first call and kept open for ``hold_seconds`` at least, over several calls: opening and
-    closing cost as much as loading thousands of rows. The first call that ends after that closes it for others.
+    The file stays open between calls, because opening and closing cost as much as loading thousands of rows. The first
+    call that ends ``hold_seconds`` or more after opening closes it, so that other processes can open it.
 
     :param path: the database file; it is created if it does not exist.
     :param schema: the schema of all tables and views.

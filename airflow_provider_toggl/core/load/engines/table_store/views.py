@@ -1,4 +1,4 @@
-"""The views that a table store shows."""
+"""The SQL that creates the views of a table store."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from airflow_provider_toggl.core.load.tables.migrations import create_views
 
 
 def build_views(dialect: Dialect) -> dict[str, str]:
-    """Return the statement that creates each view, by its name; those that a view reads come before it."""
+    """Return the statement that creates each view, by its name. Each view comes after those that it reads."""
     views = (*create_views(dialect), *create_amounts(dialect), create_changes(dialect), create_history(dialect))
+    # The first quoted word of a statement is the name of its view.
     return {view.split('"', 2)[1]: view for view in views}
