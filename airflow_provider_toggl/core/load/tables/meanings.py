@@ -68,7 +68,7 @@ COMMON: dict[str, str] = {
     "observed_at": "The time, by Toggl's clock, at which the fields were true.",
     "seen_at": "The latest time at which it was seen to exist.",
     "deleted_at": "The latest deletion that Toggl reported.",
-    "absent_at": "The latest complete list without it.",
+    "absent_at": "The time of the latest complete list or reconciliation that lacked it.",
     "email": "E-mail address.",
     "role_id": "ID of the role.",
     "group_ids": "IDs of the groups that the user is in.",
