@@ -198,6 +198,22 @@ def test_a_long_rate_limit_is_raised():
     assert len(transport.calls) == 1
 
 
+def test_a_rate_limit_pauses_all_sessions_with_the_token():
+    state, clock = RateLimitState(None, "t"), FakeClock()
+    limited = answer(429, b"", headers={"retry-after": "600"})
+    one, other = (build(replies(reply), clock=clock, state=state)[0] for reply in (limited, answer()))
+    with pytest.raises(errors.RateLimited):
+        one.request("GET", ENTRIES)
+    other.request("GET", ENTRIES)
+    assert clock.time - START == 600
+
+
+def test_a_rate_limit_that_is_over_is_not_waited_for():
+    session, _, clock = build(replies(answer(429, b"", headers={"retry-after": "0"}), answer()), rate=200.0)
+    session.request("GET", ENTRIES)
+    assert clock.time - START < 1
+
+
 def test_the_number_of_tries_is_limited():
     session, transport, _ = build(replies(answer(500, b"")))
     with pytest.raises(errors.ServerTrouble):

@@ -91,6 +91,10 @@ def test_why_no_connection_is_made_is_known(server: PostgresServer, change: str,
     assert postgres.find_refusal(caught.value) is fault
 
 
+def test_a_refusal_with_a_code_is_known_by_the_code() -> None:
+    assert postgres.find_refusal(psycopg.errors.InvalidPassword("any words")) is DatabaseFault.BAD_CREDENTIALS
+
+
 @pytest.mark.parametrize("schema", ["", "x" * 64, "ü" * 32, "a\0b"])
 def test_a_name_that_would_be_cut_is_refused(schema: str) -> None:
     with pytest.raises(ConfigurationError, match="63 bytes"):

@@ -153,6 +153,16 @@ async def test_an_offset_may_be_after_the_end(store: CountingStore) -> None:
         assert await collect(follower, 10) == [8, 9, 10]
 
 
+async def test_states_can_be_found_once_the_store_is_open(store: CountingStore) -> None:
+    append(store, 1, 1)
+    async with reading(store) as tail:
+        with pytest.raises(EventStoreUnavailable, match="not open"):
+            tail.find_states(store.read(0))
+        tail.subscribe()
+        await until(lambda: tail._end is not None)
+        assert list(tail.find_states(store.read(0))) == [1]
+
+
 async def test_an_event_with_an_unreadable_body_is_delivered(store: CountingStore) -> None:
     store.append([new_event(1, body=b"{"), event(2)])
     async with following(store) as (_, follower):

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from support.fakes import answer, fake_session, replies
 
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.client.resources.subscriptions import (
@@ -19,14 +21,19 @@ from airflow_provider_toggl.core.client.resources.subscriptions import (
 )
 from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.errors import (
+    ApiError,
+    ConnectionTrouble,
     DatabaseFault,
     EventStoreDamaged,
     EventStoreTooNew,
     EventStoreUnavailable,
     MalformedAnswer,
     NotFound,
+    PayloadRefused,
+    QuotaExhausted,
     SchemaTooNew,
     ServerTrouble,
+    TogglError,
     WarehouseError,
     WarehouseLocked,
     WarehouseReadOnly,
@@ -34,7 +41,14 @@ from airflow_provider_toggl.core.errors import (
 )
 from airflow_provider_toggl.core.events.model import StoreFacts
 from airflow_provider_toggl.core.operate.doctor import account, databases, versions, webhooks
-from airflow_provider_toggl.core.operate.doctor.context import CheckContext, CheckOptions, CheckTimeout, run_within
+from airflow_provider_toggl.core.operate.doctor.context import (
+    NEEDS_ANSWER,
+    NEEDS_QUOTA,
+    CheckContext,
+    CheckOptions,
+    CheckTimeout,
+    run_within,
+)
 from airflow_provider_toggl.core.operate.doctor.databases import TriggererFacts
 from airflow_provider_toggl.core.operate.doctor.webhooks import ProbeResult, TogglPing
 from airflow_provider_toggl.core.operate.findings import CheckStatus, Finding, ok, unknown
@@ -87,7 +101,12 @@ FITTING = versions.Versions(
     package="0.1.0",
     python="3.12.1",
     python_needed="<3.14,>=3.10",
-    needed=("apache-airflow>=3.2", "duckdb>=1.4", 'apache-airflow-providers-postgres>=6.0; extra == "postgres"'),
+    needed=(
+        'tomli>=2.0; python_version < "3"',
+        "apache-airflow>=3.2",
+        "duckdb>=1.4",
+        'apache-airflow-providers-postgres>=6.0; extra == "postgres"',
+    ),
     installed={"apache-airflow": "3.3.2", "apache-airflow-core": "3.3.2", "duckdb": "2.0.0"},
 )
 
@@ -127,6 +146,28 @@ def test_errors_of_toggl_have_different_problems() -> None:
     found = [account.judge_error("plan", error) for error in errors]
     assert names(found) == ["wrong_token", "toggl_down", "not_toggl", None]
     assert (found[-1].check, found[-1].status) == ("plan", CheckStatus.UNKNOWN)
+
+
+def test_a_refused_token_is_reported_and_what_needs_it_is_skipped() -> None:
+    context = CheckContext(CheckOptions(), session=fake_session(replies(answer(401, b"")))[0])
+    account.check_account(context)
+    assert [(one.check, name(one)) for one in context.findings] == [
+        ("token", "wrong_token"),
+        *((check, None) for check in ("plan", "quota", "rights", "clock")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (QuotaExhausted("a", resets_at=NOW, lane="user", known_before=True), NEEDS_QUOTA),
+        (ServerTrouble("a"), NEEDS_ANSWER),
+    ],
+)
+def test_a_check_whose_request_failed_is_skipped_with_the_reason(error: TogglError, reason: str) -> None:
+    context = CheckContext(CheckOptions())
+    account.add_failure(context, "rights", error)
+    assert (context.findings[-1].check, context.findings[-1].text) == ("rights", reason)
 
 
 @pytest.mark.parametrize(
@@ -290,6 +331,24 @@ def test_the_place_where_a_delivery_is_lost_is_identified(
     judged = webhooks.judge_callback(URL, probe, ping)
     assert name(judged) == found
     assert (judged.status is CheckStatus.SKIPPED) == (probe is None)
+
+
+@pytest.mark.parametrize(
+    ("own", "error", "ping"),
+    [
+        (replace(OWN, enabled=False), None, LEFT),
+        (OWN, PayloadRefused("a", text="x?key=k failed."), TogglPing(False, "x failed")),
+        (OWN, ConnectionTrouble("cut."), TogglPing(False, "cut")),
+    ],
+)
+def test_a_ping_that_does_not_arrive_has_what_toggl_says(
+    own: Subscription, error: ApiError | None, ping: TogglPing
+) -> None:
+    client, store = Mock(), Mock()
+    client.set_enabled.side_effect = error
+    store.activity_log.find_status.return_value = None
+    assert webhooks.request_ping(client, own, "toggl_default", store, timeout=0) == ping
+    assert client.set_enabled.called is own.enabled
 
 
 # -- triggerer and warehouse -------------------------------------------------------------------------------------------

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from support.pulls import Workspace
 
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.errors import MalformedAnswer
 from airflow_provider_toggl.core.extract.windows import Window
 from airflow_provider_toggl.core.sync.entry_counts import EntriesCounter
@@ -64,6 +67,20 @@ def test_days_without_entries_have_none(workspace: Workspace):
 def test_the_page_that_toggl_gives_is_learned(workspace: Workspace):
     workspace.toggl.set(largest_page_size=40)
     asked = counter(workspace)
+    asked.count(last_days(workspace, 300))
+    assert asked.page_size == 40
+
+
+def test_the_page_that_toggl_gives_is_learned_from_the_next_row_where_its_size_is_not_named(workspace: Workspace):
+    workspace.toggl.set(largest_page_size=40)
+    asked = counter(workspace)
+    request = asked._session.request
+
+    def request_unnamed(*call: Any, **options: Any) -> TogglResponse:
+        found = request(*call, **options)
+        return replace(found, headers={name: found.headers[name] for name in found.headers if name != "x-page-size"})
+
+    asked._session.request = request_unnamed  # type: ignore[method-assign]
     asked.count(last_days(workspace, 300))
     assert asked.page_size == 40
 

@@ -164,6 +164,7 @@ def test_a_plan_has_the_hours_on_each_of_toggl_s_plans_and_here(build):
 def test_a_plan_is_json(workspace: Workspace):
     decoded = json.loads(json.dumps(plan(workspace).as_dict()))
     assert decoded["rows"] == 1500
+    assert decoded["streams"].keys() == STREAMS.keys()
     assert decoded["ends_at"].endswith("Z")
 
 

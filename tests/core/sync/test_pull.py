@@ -3,9 +3,12 @@ from __future__ import annotations
 import json
 import logging
 from datetime import datetime, timedelta, timezone
+from itertools import islice
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from support.fakes import answer, fake_session, replies
 from support.metrics import recording
 from support.pulls import STREAMS, Workspace
 from support.sandboxes import NOON
@@ -13,8 +16,9 @@ from support.truth import truth
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import AbsenceRefused, AccessDenied, ConfigurationError, QuotaExhausted
+from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.instants import parse_instant
-from airflow_provider_toggl.core.sync.pull import PullRequest, PullSummary
+from airflow_provider_toggl.core.sync.pull import Pull, PullRequest, PullSummary
 
 TODAY = NOON.date()
 DAY = timedelta(days=1)
@@ -214,6 +218,11 @@ def test_a_run_that_was_started_by_a_clock_ahead_of_ours_ends(workspace: Workspa
     assert workspace.wrong(stream) == []
 
 
+def test_a_try_that_did_not_wait_reads_again_what_it_has_read_before(workspace: Workspace):
+    for _ in range(2):
+        assert workspace.pull("tags", attempt_key="attempt").requests == 1
+
+
 # -- fixed ranges ------------------------------------------------------------------------------------------------------
 
 
@@ -271,15 +280,21 @@ def test_a_deleted_tag_is_marked_and_one_that_comes_back_is_live(workspace: Work
 def test_a_list_that_lacks_too_many_rows_at_once_is_an_error_until_the_limit_is_raised(build):
     workspace = build(tags=60)
     workspace.pull("tags")
-    before = workspace.content("tags"), workspace.state("tags")
-    workspace.toggl.advance(60)
-    for tag in list(workspace.toggl.world.tags.values())[:40]:
-        if tag.deleted_at is None:
+    tags = iter(list(workspace.toggl.world.tags.values()))
+
+    def delete(number: int) -> None:
+        workspace.toggl.advance(60)
+        for tag in islice(tags, number):
             workspace.toggl.world.mark_deleted(tag)
+
+    delete(20)
+    assert workspace.pull("tags").absent == 20
+    before = workspace.content("tags"), workspace.state("tags")
+    delete(21)
     with pytest.raises(AbsenceRefused):
         workspace.pull("tags")
     assert (workspace.content("tags"), workspace.state("tags")) == before
-    assert workspace.pull("tags", absent_share=1.0).absent == 40
+    assert workspace.pull("tags", absent_share=1.0).absent == 21
     assert workspace.wrong("tags") == []
 
 
@@ -287,7 +302,9 @@ def test_a_list_that_lacks_too_many_rows_at_once_is_an_error_until_the_limit_is_
 
 
 def test_the_summary_is_what_xcom_can_hold_and_says_what_was_done(workspace: Workspace):
+    begun = workspace.clock.now()
     summary = workspace.pull(page_size=100)
+    assert 0 < summary.seconds <= workspace.clock.now() - begun + 0.001
     decoded = json.loads(json.dumps(summary.as_dict()))
     assert decoded == summary.as_dict()
     assert decoded["stream"] == "time_entries"
@@ -307,6 +324,31 @@ def test_a_summary_goes_on_counting_after_a_wait(workspace: Workspace):
     assert "first load not finished" in str(summary)
     kept = PullSummary(**json.loads(json.dumps(summary.as_dict())))
     assert workspace.pull(page_size=60, run_started=started, summary=kept).rows == 240
+
+
+def new_pull(**counts: int) -> Pull:
+    """Return a pull of a list, after an earlier part with these counts."""
+    session, _, _ = fake_session(replies(answer()))
+    return Pull(
+        session, Mock(), PullRequest("projects", 7, NOON), summary=PullSummary("projects", 7, **counts), loader=Mock()
+    )
+
+
+@pytest.mark.parametrize("count", ["inserted", "updated", "absent", "unchanged"])
+def test_a_list_that_changed_before_a_wait_has_changed_after_it(count: str):
+    assert new_pull(**{count: 1}).changes.has_changed(7, "projects") is (count != "unchanged")
+
+
+@pytest.mark.parametrize(
+    ("shares", "left"),
+    [((), 1), ((0.1,), 1), ((0.1, 0.2), 8), ((0.1, 0.2, 1.0, 0.1, 0.2), 8)],
+    ids=["nothing is read", "a page is read", "pages are read", "it is read once more"],
+)
+def test_the_pages_that_are_left_of_a_list_are_estimated_from_those_that_were_read(shares: list[float], left: int):
+    pull = new_pull()
+    for share in shares:
+        pull._pace = pull._pace.after(Page("projects", b"[]", 0, NOON, None, "{}", 1, where="all", share=share))
+    assert pull.estimate().requests == left
 
 
 def test_the_log_says_the_cost_before_the_progress_and_the_end(build, caplog: pytest.LogCaptureFixture):

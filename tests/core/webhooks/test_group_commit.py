@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -190,6 +191,20 @@ async def test_close_waits_for_what_is_being_written(path: Path) -> None:
         await asyncio.sleep(0)
     assert await asyncio.gather(*tasks) == ["done"] * 1000
     assert stored_ids(path) == list(range(1, 1001))
+
+
+async def test_close_does_not_wait_for_a_store_that_hangs() -> None:
+    released = threading.Event()
+
+    def hang() -> SqliteEventStore:
+        released.wait(5)
+        released.set()
+        raise EventStoreUnavailable("It does not answer.")
+
+    async with committing(hang, timeout=0.05) as commits:
+        assert await outcome(commits.append(event(1))) == "unavailable"
+    assert not released.is_set()
+    released.set()
 
 
 def test_a_reservoir_returns_all_of_few_durations_once() -> None:

@@ -167,7 +167,7 @@ def test_an_invalid_spec_is_refused_before_a_request_is_sent(wanted: CatalogItem
     assert transport.calls == []
 
 
-@pytest.mark.parametrize("body", [{"data": []}, "x", [{"id": 1}], [{"name": "x"}]], ids=str)
+@pytest.mark.parametrize("body", [{"data": []}, "x", ["x"], [{"id": 1}], [{"name": "x"}]], ids=str)
 def test_a_response_that_is_not_a_list_is_an_error_and_nothing_is_created(body: Any):
     catalog, transport, _ = build(listing(body))
     with pytest.raises(errors.MalformedAnswer):

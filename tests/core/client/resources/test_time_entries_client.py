@@ -176,6 +176,12 @@ def test_the_lookup_covers_the_second_of_the_start():
     }
 
 
+def test_a_list_that_is_null_has_no_entries():
+    toggl = Toggl()
+    tracking, _ = build(lambda call: answer(200, None, call=call) if call.method == "GET" else toggl(call))
+    assert create(tracking, ENDED, in_doubt=True) == (11, True)
+
+
 def test_an_old_entry_is_looked_up_among_the_changes_since_the_run_started():
     tracking, transport = build(Toggl("cut after"))
     old = TimeEntrySpec(7, NOW - timedelta(days=200), NOW - timedelta(days=199))

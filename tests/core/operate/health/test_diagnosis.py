@@ -102,6 +102,7 @@ SUBSCRIPTION = [
     listed("it was just ensured", "ok", "enabled", OWN, declared=DECLARED),
     listed("it is disabled", "subscription_disabled", "disabled", OFF),
     listed("it is not validated", "subscription_unvalidated", "not validated", UNVALIDATED),
+    listed("it is disabled, declared on", "subscription_disabled", "disabled", OFF, declared=DECLARED),
     listed("it is disabled, as declared", "unused", "disabled", OFF, declared=DECLARED_OFF),
     listed("it is enabled, declared off", "ok", "enabled", OWN, declared=DECLARED_OFF),
     listed("another program's is off", "ok", "enabled", OWN, OTHERS),
