@@ -91,14 +91,6 @@ def test_an_earlier_since_reads_only_what_lies_between():
     assert whole[-1]["end_date"] == str(TODAY - timedelta(days=101))
 
 
-def test_less_than_a_year_without_entries_is_not_the_beginning():
-    toggl = Toggl()
-    toggl.report.add(1, day=TODAY - timedelta(days=500), at=START - 500 * 86_400)
-    toggl.run(beginning=TODAY - timedelta(days=100))
-    toggl.run()
-    assert toggl.rows == toggl.truth
-
-
 def test_an_edit_of_an_old_entry_is_found_by_the_next_run():
     toggl = Toggl()
     toggl.add_history(95)
