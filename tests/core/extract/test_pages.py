@@ -96,7 +96,8 @@ def test_a_broken_order_is_seen():
 
 def test_the_envelope_of_tasks_has_the_total():
     assert count_rows(b'{"data": [{}, {}], "total_count": 52, "page": 1}', "x") == (2, 52)
-    assert count_rows(b'{"data": [{"name": "\\ud800"}, {}], "total_count": 52}', "x") == (2, 52), "msgspec reads no lone surrogate"
+    # With a lone surrogate, which msgspec does not read.
+    assert count_rows(b'{"data": [{"name": "\\ud800"}, {}], "total_count": 52}', "x") == (2, 52)
 
 
 @pytest.mark.parametrize(("body", "rows"), [(b"[]", 0), (b"null", 0), (b"", 0), (b"[1, 2]", 2), (b'{"data": null}', 0)])
