@@ -41,6 +41,15 @@ def test_a_whole_page_is_counted_and_its_ends_are_known():
     assert page.last_key == datetime(2026, 1, 1, 0, 0, 57, tzinfo=timezone.utc)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_of_a_page_by_start_the_first_and_the_last_time_are_known(count: int):
+    rows = report(count)
+    for day, row in enumerate(rows, start=1):
+        row["time_entries"][0]["start"] = f"2026-01-{day:02}T00:00:00Z"
+    page = look(rows, key="start")
+    assert (page.first_key, page.last_key) == tuple(datetime(2026, 1, day, tzinfo=timezone.utc) for day in (1, count))
+
+
 def test_an_empty_page_is_whole():
     assert look([]).rows == 0
     assert look(b"null").rows == 0
@@ -181,6 +190,7 @@ def stream(**more: object) -> Stream:
         ),
         (stream(form="envelopes"), b'[{"data": [1], "total_count": 1}]', {"data": [1], "total_count": 1}),
         (stream(form="envelopes"), b'{"data": [1]}', {"data": [1]}),
+        (stream(form="records"), b'{"data": [{"a": 1}], "x": 2}', {"data": [{"a": 1, "record": {"a": 1}}], "x": 2}),
         (stream(form="envelopes"), b'[{"id": 1}]', [{"id": 1}]),
         (stream(secrets=("token",)), b'[{"id": 1, "token": "x"}, 5]', [{"id": 1}, 5]),
         (stream(secrets=("token",)), b'{"data": [{"token": "x"}]}', {"data": [{}]}),

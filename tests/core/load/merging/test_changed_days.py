@@ -70,14 +70,14 @@ def test_the_rest_is_counted_and_a_change_reported_in_part_is_continued(session:
     assert (rest.days, rest.left) == ((may(2), may(1), may(3)), 0)
 
 
-def test_days_with_facts_are_those_of_the_entries_of_all_workspaces_which_are_fetched_first(
+def test_days_with_facts_are_found_after_the_entries_of_all_workspaces_were_fetched(
     target: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target.load([entries(1), entries(2, workspace_id=8)])
+    target.load([entries(1)])
     fetched: list[tuple[str, int | None]] = []
     with target.transaction() as session:
         monkeypatch.setattr(session, "fetch_workspace", lambda *wanted: fetched.append(wanted))
-        assert changed_days.find_fact_days(session) == {(WORKSPACE, may(1)), (8, may(1))}
+        assert changed_days.find_fact_days(session) == {(WORKSPACE, may(1))}
     assert fetched == [("time_entries", None)]
 
 
