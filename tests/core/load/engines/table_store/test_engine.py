@@ -119,6 +119,15 @@ def test_what_another_process_committed_is_merged_with(target: Warehouse, store:
     assert rows(target, 'select count(*) from "time_entries"') == [(3,)]
 
 
+def test_progress_that_another_process_committed_is_known_to_one_that_begins_later(
+    target: Warehouse, store: RecordingStore
+) -> None:
+    progress = Progress("tags", "7", NOON, "1", 1, NOON)
+    target.load([tags(1)], progress)
+    other = Warehouse(TableStoreEngine(RecordingStore(Path(store.where))))
+    assert other.find_state("tags", "7") == progress
+
+
 def test_too_little_memory_is_named_as_such(target: Warehouse) -> None:
     def fill() -> None:
         with target.transaction() as session:
