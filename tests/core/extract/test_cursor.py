@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.extract.cursor import (
+    Attempt,
     EntriesCursor,
     ListCursor,
     OpenList,
@@ -41,6 +42,26 @@ spans = st.lists(st.builds(CoveredDays, first=days, last=days, watermark=moments
 )
 def test_a_cursor_comes_back_as_it_was_kept(cursor):
     assert load(dump(cursor), type(cursor)) == cursor
+
+
+@pytest.mark.parametrize(
+    ("key", "try_number", "is_resumed", "continues"),
+    [
+        ("a", 3, False, True),
+        ("a", 2, False, False),
+        ("a", 1, False, False),
+        ("a", 2, True, True),
+        ("b", 3, False, False),
+        ("", 3, True, False),
+    ],
+)
+def test_a_later_try_and_a_try_after_its_deferral_continue_an_attempt(
+    key: str, try_number: int, is_resumed: bool, continues: bool
+):
+    first, later = (datetime(2026, 3, day, tzinfo=timezone.utc) for day in (1, 2))
+    kept = Attempt(key and "a", 2, first)
+    continued = Attempt(key, try_number, later).continue_from(kept, is_resumed=is_resumed)
+    assert continued == Attempt(key, try_number, first if continues else later)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"coverage": 7}'])

@@ -1,9 +1,35 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from support.fakes import START, fake_session
 from support.pulls import Workspace
 
+from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import MalformedAnswer
+from airflow_provider_toggl.core.extract.cursor import HistoriesCursor
+from airflow_provider_toggl.core.extract.histories import Histories, HistoriesReader
+from airflow_provider_toggl.core.streams import get_stream
+
+
+@pytest.mark.parametrize("days", [-1, 0, 1])
+def test_the_watermark_is_when_the_lists_were_read_and_never_moves_back(days: int) -> None:
+    read_up_to = utc(START)
+    watermark = read_up_to + timedelta(days=days)
+    session, _, clock = fake_session(lambda call: pytest.fail(f"{call.path} was requested"))
+    reader = HistoriesReader(
+        session,
+        get_stream("timesheet_history"),
+        7,
+        Histories(read_up_to={"timesheets": read_up_to}),
+        HistoriesCursor(),
+        run_started=read_up_to,
+        watermark=watermark,
+        clock=clock,
+    )
+    (page,) = reader.pages()
+    assert page.watermark == max(read_up_to, watermark)
 
 
 @pytest.fixture

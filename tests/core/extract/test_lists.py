@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from airflow_provider_toggl.core.client.transport import OutgoingRequest
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
 from airflow_provider_toggl.core.extract.cursor import ListCursor, load
-from airflow_provider_toggl.core.extract.lists import ListOptions, ListReader
+from airflow_provider_toggl.core.extract.lists import MAX_ROUNDS, ListOptions, ListReader
 from airflow_provider_toggl.core.streams import get_stream
 
 
@@ -22,6 +23,7 @@ class Lists:
         self.most = most
         self.names_size = names_size
         self.envelope = envelope
+        self.missing = 0
         self.calls: list[OutgoingRequest] = []
         self.refusals: list[Any] = []
         self.session, _, self.clock = fake_session(self.reply, rate=1000.0)
@@ -36,7 +38,7 @@ class Lists:
         first = (int(call.params.get("page", 1)) - 1) * size
         page: Any = [] if "since" in call.params else self.rows[first : first + size]
         if self.envelope:
-            page = {"data": page, "total_count": len(self.rows)}
+            page = {"data": page, "total_count": len(self.rows) + self.missing}
         return answer(200, page, headers={"x-page-size": str(size)} if self.names_size else {}, call=call)
 
     def reader(self, stream: str, *, cursor: str | None = None, watermark=None, **options) -> ListReader:
@@ -78,6 +80,15 @@ def test_an_envelope_with_the_total_saves_the_last_request():
         (2, False),
         (1, True),
     ]
+
+
+def test_a_list_that_never_has_as_many_rows_as_its_total_is_read_some_times_and_is_then_an_error():
+    toggl = Lists(100, most=50, envelope=True)
+    toggl.missing = 1
+    pages = toggl.reader("tasks").pages()
+    with pytest.raises(MalformedAnswer, match="has 100 rows, and Toggl says that it has 101"):
+        list(itertools.islice(pages, 50))
+    assert len(toggl.calls) == 3 * (1 + MAX_ROUNDS)
 
 
 def test_a_list_without_pages_is_asked_without_numbers():

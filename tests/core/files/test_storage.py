@@ -59,6 +59,30 @@ def test_a_file_is_created_once(storage: Storage) -> None:
     assert storage.list_names("tags") == ["tags/one.json"]
 
 
+def test_a_local_file_is_on_the_disk_when_its_write_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[int, int]] = []
+
+    def record(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        synced.append((found.st_ino, found.st_size))
+
+    monkeypatch.setattr(os, "fsync", record)
+    LocalStorage(tmp_path).write("a.json", b"rows")
+    assert synced[0] == ((tmp_path / "a.json").stat().st_ino, 4)
+    assert synced[-1][0] == tmp_path.stat().st_ino
+
+
+def test_a_clean_up_may_take_the_temporary_file_of_a_creation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = Path.hardlink_to
+
+    def link_and_clean_up(path: Path, temporary: Path) -> None:
+        link(path, temporary)
+        temporary.unlink()
+
+    monkeypatch.setattr(Path, "hardlink_to", link_and_clean_up)
+    assert LocalStorage(tmp_path).create("one.json", b"first")
+
+
 def test_a_creation_whose_response_was_lost_counts() -> None:
     class Lossy(MemoryFileSystem):
         def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **options: Any) -> None:

@@ -39,6 +39,9 @@ def test_pages_without_rows_are_published_with_the_next_one_that_has_some(tmp_pa
     load(writer, page(1, 2, cursor='{"a":2}'))
     (found,) = list_manifests(writer.storage, "tags")
     assert (found.rows, found.cursor) == (2, '{"a":2}')
+    state = writer.find_state("tags", "7")
+    assert state is not None
+    assert (state.cursor, state.requests_spent) == ('{"a":2}', 0), "files keep no count of requests"
 
 
 def test_pages_without_rows_are_published_when_a_run_is_interrupted_or_ends(tmp_path: Path) -> None:

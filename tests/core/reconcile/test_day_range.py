@@ -61,6 +61,13 @@ def test_changes_are_read_some_days_ahead_and_back_where_that_takes_no_further_r
     assert window.days == 366
 
 
+def test_changes_are_read_to_the_last_day_alone_where_a_day_ahead_would_take_a_further_request():
+    days = build()
+    asked = days.main.days + 1
+    assert DAYS_AHEAD - days.main.last.toordinal() % DAYS_AHEAD > 1
+    assert days.windows_of_changes((), asked) == [days.main]
+
+
 def test_other_days_are_the_known_ones_before_and_those_of_a_year_after():
     days = build(until="2026-03-01")
     before, after = days.other_windows((covered(date(2020, 6, 1), date(2026, 4, 30)),), 366)
@@ -69,3 +76,4 @@ def test_other_days_are_the_known_ones_before_and_those_of_a_year_after():
     assert after.first == date(2026, 3, 2)
     assert after.days > 300
     assert days.other_windows((covered(days.main.first, date(2026, 4, 30)),), 366) == [after]
+    assert build(known=(KNOWN[0], NOW + 100 * DAY)).other_windows((), 366) == [], "planned days are in the range"

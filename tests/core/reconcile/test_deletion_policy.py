@@ -133,6 +133,8 @@ def test_a_member_cannot_see_entries_of_others_nor_those_that_the_plan_hides():
         deletion_policy.RETENTION: [3],
     }
     assert deletion_policy.ids_by_reason(deletion_policy.find_invisible(candidates, FREE, NOON), candidates) == {}
+    edge = entry_rows({"id": 4, "starts": NOON - 89.5 * DAY}, {"id": 5, "starts": NOON - 88.5 * DAY})
+    assert deletion_policy.find_invisible(edge, member, NOON)[deletion_policy.RETENTION].tolist() == [True, False]
 
 
 def test_a_user_who_lost_many_entries_and_has_none_left_is_kept():

@@ -35,9 +35,13 @@ class Scene:
     gives_ids: bool = True
     fails: bool = False
     loads: bool = True
+    takes_ids: bool = True
+    is_complete: bool = True
+    page_size: int = 1000
     shown: list[int] | None = None
     asked: list[Any] = field(default_factory=list)
     marked: list[int] = field(default_factory=list)
+    state: RunState = field(init=False)
 
     def answer(self, step: Any) -> Any:
         self.asked.append(step)
@@ -68,17 +72,20 @@ class Scene:
         if self.fails:
             raise MalformedAnswer("The answer was cut.")
         exist = self.toggl if self.shown is None else self.shown
-        ids = [id_ for id_ in exist if wanted is None or id_ in wanted]
+        ids = [id_ for id_ in exist if wanted is None or id_ in wanted or not self.takes_ids]
         if self.loads:
             self.warehouse = sorted({*self.warehouse, *ids})
-        return ShownEntries(as_ids(ids), NOON, NOON, is_complete=True)
+        if wanted is None or self.takes_ids:
+            return ShownEntries(as_ids(ids), NOON, NOON, is_complete=self.is_complete)
+        self.state.update(takes_ids=False)
+        return ShownEntries(as_ids(ids), NOON, NOON, has_others=True)
 
     def rows(self) -> EntryRows:
         return entry_rows(*({"id": id_} for id_ in self.warehouse))
 
     def verify(self) -> WindowResult:
-        request = ReconcileRequest(workspace_id=1, run_started=NOON)
-        state = RunState(request, ReconcileCursor(), newest_change=NOON)
+        request = ReconcileRequest(workspace_id=1, run_started=NOON, page_size=self.page_size)
+        state = self.state = RunState(request, ReconcileCursor(), newest_change=NOON)
         verification = WindowVerification(WINDOW, state, timezone.utc, NOON).verify()
         step = next(verification)
         while True:
@@ -119,6 +126,26 @@ def test_without_ids_the_days_that_differ_are_read():
     assert scene.verify().verified.unverified == {}
     assert scene.reads() == ["ReadTotals", "ReadDailySeconds", "ReadEntries"]
     assert scene.warehouse == [1, 2, 3]
+
+
+def test_entries_of_an_answer_by_ids_that_was_cut_are_not_read_by_days_too():
+    scene = Scene([1, 2], [1, 2, 3], is_complete=False)
+    assert scene.verify().verified.unverified == {}
+    assert scene.reads() == ["ReadTotals", "ReadEntries"]
+
+
+def test_days_of_several_pages_that_are_read_as_the_whole_window_need_no_second_summary():
+    scene = Scene([1, 2, 3], [1, 2, 3, 4], gives_ids=False, page_size=2)
+    assert scene.verify().verified.unverified == {}
+    assert scene.reads() == ["ReadTotals", "ReadDailySeconds", "ReadEntries"]
+
+
+def test_a_deletion_is_probed_by_days_where_reports_ignore_ids():
+    scene = Scene([1, 2, 3], [1, 3], takes_ids=False)
+    assert scene.verify().verified.unverified == {}
+    assert scene.marked == [2]
+    probe = next(step for step in reversed(scene.asked) if isinstance(step, steps.ReadEntries))
+    assert probe.filters == {"user_ids": (7,)}
 
 
 @pytest.mark.parametrize("gives_ids", [True, False])

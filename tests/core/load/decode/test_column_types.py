@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from support import unusual_values
 from support.toggl_rows import NOON, WORKSPACE
 from support.unusual_values import COMMON, OBJECTS, TIMES, ObjectForms, literals_for, object_with
 
+from airflow_provider_toggl.core.instants import EARLIEST, LATEST
 from airflow_provider_toggl.core.load.decode.column_types import COLUMN_TYPES, Unreadable
 from airflow_provider_toggl.core.load.decode.event_shapes import EVENT_SHAPES
 from airflow_provider_toggl.core.load.decode.events import decode_events
@@ -196,6 +198,14 @@ def test_what_a_whole_column_is_converted_to_is_what_each_value_is_parsed_to(typ
         assert converted == column_type.parse(value)
     elif value is not None:
         assert json.loads(converted) == value
+
+
+@pytest.mark.parametrize("moment", [EARLIEST, LATEST - timedelta(microseconds=1)])
+def test_a_column_of_instants_takes_the_first_and_the_last_one(moment: datetime) -> None:
+    assert COLUMN_TYPES["timestamp"].convert([moment.isoformat()]).to_pylist() == [moment]
+    beyond = moment + timedelta(microseconds=-1 if moment == EARLIEST else 1)
+    with pytest.raises(Unreadable, match="out of range"):
+        COLUMN_TYPES["timestamp"].convert([beyond.isoformat()])
 
 
 def test_every_stream_of_events_is_in_the_corpus() -> None:

@@ -119,6 +119,14 @@ def test_what_is_wrong_with_who_did_it_does_not_stop_the_news_of_what_was_done()
     assert row_of(raw.replace(b"77", b"1e999").replace(b"MARK", b"\\ud800"))["description"] == "\ufffd"
 
 
+@pytest.mark.parametrize("raw_text", [b"MARK", b"\\ud800"], ids=["decoded", "parsed"])
+def test_who_did_it_is_known_however_an_event_must_be_read(raw_text: bytes) -> None:
+    raw = webhook_body(payload=entry_payload(description="MARK")).replace(b"MARK", raw_text)
+    (batch,) = decode_events([received_event(raw)]).batches
+    assert batch.attribution is not None
+    assert batch.attribution.actor_ids.to_pylist() == [10]
+
+
 def test_odd_durations_are_counted_and_loaded() -> None:
     (batch,) = decode_events([received_event(webhook_body(payload=entry_payload(duration=1)))]).batches
     assert (batch.rows, batch.unexpected_durations) == (1, 1)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support.toggl_rows import report_row, v9_entry
 
+from airflow_provider_toggl.core.load.decode.column_types import Unreadable
 from airflow_provider_toggl.core.load.decode.rows import read_object, read_report_row
 from airflow_provider_toggl.core.load.decode.shapes import OBJECTS
 
@@ -26,6 +27,11 @@ def test_of_a_reports_row_the_entry_that_cannot_be_read_is_set_aside_and_the_oth
     assert isinstance(bad, tuple)
     assert json.loads(bad[0]) == {**row, "time_entries": row["time_entries"][1:]}
     assert str(bad[1]).startswith("time_entries[1].stop: not a date and time with its offset: 'later'")
+
+
+def test_a_reports_row_without_its_user_cannot_be_read() -> None:
+    with pytest.raises(Unreadable, match="user_id: missing"):
+        next(read_report_row(report_row(user_id=None)))
 
 
 @pytest.mark.parametrize(("keys", "value"), [({"project_id": 1, "pid": 2}, 1), ({"project_id": None, "pid": 2}, 2)])

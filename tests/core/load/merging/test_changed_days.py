@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from support.toggl_rows import NOON, WORKSPACE
+from support.toggl_rows import NOON, WORKSPACE, entries
 
 from airflow_provider_toggl.core.load.engines.contract import Session
 from airflow_provider_toggl.core.load.merging import changed_days
@@ -35,6 +35,7 @@ def test_a_day_keeps_only_its_latest_change(session: Session) -> None:
     assert changed_days.last_seq(session) == 3
     assert changed_days.find_days(session) == changed_days.ChangedDays((may(1), may(2)), 3)
     assert changed_days.find_days(session, 1, WORKSPACE) == changed_days.ChangedDays((may(2),), 3)
+    assert changed_days.find_days(session, 3) == changed_days.ChangedDays((), 3)
     assert changed_days.find_days(session, 2, 8) == changed_days.ChangedDays((), 2)
 
 
@@ -67,6 +68,17 @@ def test_the_rest_is_counted_and_a_change_reported_in_part_is_continued(session:
     record(session, 3)
     rest = changed_days.find_pending_days(session, first.offset, WORKSPACE, 9)
     assert (rest.days, rest.left) == ((may(2), may(1), may(3)), 0)
+
+
+def test_days_with_facts_are_found_after_the_entries_of_all_workspaces_were_fetched(
+    target: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target.load([entries(1)])
+    fetched: list[tuple[str, int | None]] = []
+    with target.transaction() as session:
+        monkeypatch.setattr(session, "fetch_workspace", lambda *wanted: fetched.append(wanted))
+        assert changed_days.find_fact_days(session) == {(WORKSPACE, may(1))}
+    assert fetched == [("time_entries", None)]
 
 
 def test_a_second_try_begins_where_the_first_one_did_and_another_run_does_not() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from support.toggl_rows import NOON, at, decode, entries, tags
 from support.truth import live
 
+from airflow_provider_toggl.core.load.decode.records import RejectedRecord
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.load.values import LoadResult, Progress, Sweep
 from airflow_provider_toggl.core.load.warehouse import Warehouse
@@ -56,6 +58,14 @@ def test_few_absent_rows_or_a_small_share_or_what_a_person_allows_are_accepted(t
             target.load([seen], Progress("tags", "7", NOON, "{}", 1, NOON), Sweep(workspace, at(10), **limits)).absent
             == gone
         )
+
+
+def test_a_rejected_record_is_stored_once_with_its_latest_reason(target: Warehouse) -> None:
+    records = tuple(RejectedRecord("tags", 7, '{"id": 5}', f"name: missing at {n}", at(n)) for n in (1, 3, 2))
+    target.load([replace(tags(1), rejected=records[:1])])
+    target.load([replace(tags(1), rejected=records)])
+    found = target.query("select raw, reason from rejected_records").to_pylist()
+    assert found == [{"raw": '{"id": 5}', "reason": "name: missing at 3"}]
 
 
 def load_organization(target: Warehouse, workspace_id: int, seconds: int, *ids: int) -> int:

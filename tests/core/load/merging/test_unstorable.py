@@ -17,6 +17,18 @@ def rejected_of(batch: RecordBatch, lost: str = ROCKET) -> tuple[RecordBatch, li
     return kept, list(kept.rejected)
 
 
+def test_rows_with_a_text_or_a_list_that_is_longer_than_a_column_are_rejected() -> None:
+    batch = decode(
+        "time_entries", report_row(1), report_row(2, description="x" * 41), report_row(3, tag_ids=list(range(100, 120)))
+    )
+    (kept,) = unstorable.reject_long_rows([batch], 40, None)
+    assert kept.table["id"].to_pylist() == [1]
+    assert [one.reason for one in kept.rejected] == [
+        "description: 41 characters; the database holds 40",
+        "tag_ids: 100 characters; the database holds 40",
+    ]
+
+
 def test_each_character_beyond_ascii_is_listed_once() -> None:
     batch = entries(1, 2, description=f"ä{ROCKET}ä")
     record = RejectedRecord("tags", WORKSPACE, '"日"', "it is ü", at(0))

@@ -65,6 +65,9 @@ def test_another_time_zone_writes_all_months_again(opened_with_pages: Any) -> No
 def test_maintenance_keeps_what_the_next_refresh_needs(opened_with_pages: Any) -> None:
     _, store, target = opened_with_pages
     refresh(store)
+    target.set_timezone("Pacific/Auckland")
+    refresh(store)
     maintain(store, LATER, keep_snapshots=timedelta(0), keep_orphans=timedelta(0))
+    assert len(store.load_table("time_entry_facts", again=True).metadata.snapshots) == 1
     assert refresh(store) == {"months": 0, "rows": 0}
     assert facts_table(store) == facts_view(target)

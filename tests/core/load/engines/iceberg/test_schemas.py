@@ -22,6 +22,12 @@ def test_every_column_has_a_type_in_iceberg_and_in_arrow(table) -> None:
     assert [field.name for field in schema.fields] == names == arrow_schema(table.columns).names
 
 
+def test_amounts_have_two_decimals_in_iceberg_and_in_arrow() -> None:
+    amounts = [column.name for column in FACTS_TABLE.columns if column.type == "amount"]
+    assert {str(build_schema(FACTS_TABLE).find_type(name)) for name in amounts} == {"decimal(18, 2)"}
+    assert {str(arrow_schema(FACTS_TABLE.columns).field(name).type) for name in amounts} == {"decimal128(18, 2)"}
+
+
 def test_entries_are_partitioned_by_the_month_of_their_start() -> None:
     table = ALL_TABLES["time_entries"]
     (field,) = build_partitions(table, build_schema(table)).fields

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,3 +36,11 @@ def test_many_manifests_become_one(opened: Any, monkeypatch: pytest.MonkeyPatch)
     table = store.load_table("time_entries", again=True)
     assert len(table.current_snapshot().manifests(table.io)) <= 3
     assert table.scan().to_arrow().num_rows == rows(target, COUNT)[0][0] == 107
+
+
+def test_snapshots_that_a_branch_or_a_tag_names_or_that_are_needed_are_not_old() -> None:
+    metadata = SimpleNamespace(
+        snapshots=[SimpleNamespace(snapshot_id=number, sequence_number=number) for number in (5, 1, 2, 3, 4)],
+        refs={"main": SimpleNamespace(snapshot_id=5), "audit": SimpleNamespace(snapshot_id=2)},
+    )
+    assert snapshots.find_old(SimpleNamespace(metadata=metadata), 1, 3) == [1, 4]  # type: ignore[arg-type]

@@ -114,13 +114,13 @@ def test_a_server_that_dies_rolls_back_one_load_and_the_next_one_continues() -> 
 def test_kinds_of_columns_that_are_not_ours_come_as_what_they_are(server: PostgresServer) -> None:
     sql = """select 1.50::numeric(10, 2) as a, sum(n) as b, null::numeric as c, '{"a": 1}'::jsonb as d,
         array['x', null] as e, true as f, 1.5::real as g, date '2025-06-01' as h, timestamp '2025-06-01 12:00' as i,
-            interval '1 day' as j
+            interval '1 day' as j, null::smallint as k
         from generate_series(1, 3) as n"""
     with build_postgres_warehouse(server.dsn, schema="kinds") as target:
         table = target.query(sql)
         assert [str(field.type) for field in table.schema] == [
             "decimal128(10, 2)", "int64", "null", "string", "list<item: string>", "bool", "double", "date32[day]",
-            "timestamp[us]", "duration[us]",
+            "timestamp[us]", "duration[us]", "int64",
         ]  # fmt: skip
         assert target.query("select * from tags").num_rows == 0
 

@@ -13,6 +13,7 @@ from support.toggl_rows import NOON, at, entries, tags
 from support.warehouses import rows
 
 from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError, WarehouseLocked
+from airflow_provider_toggl.core.load.engines.table_store import engine
 from airflow_provider_toggl.core.load.engines.table_store.contract import CommitConflict, StoredState, TableChange
 from airflow_provider_toggl.core.load.engines.table_store.engine import TableStoreEngine
 from airflow_provider_toggl.core.load.engines.table_store.tables import STORED_TABLES, StoredTable
@@ -117,6 +118,15 @@ def test_what_another_process_committed_is_merged_with(target: Warehouse, store:
     # The first one still has the state from before.
     assert target.load([entries(2, 3, seconds=1)]).inserted == 1
     assert rows(target, 'select count(*) from "time_entries"') == [(3,)]
+
+
+def test_what_another_process_committed_is_known_once_the_own_state_is_too_old(
+    target: Warehouse, store: RecordingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = Progress("tags", "7", NOON, "1", 1, NOON)
+    Warehouse(TableStoreEngine(RecordingStore(Path(store.where)))).load([], progress)
+    monkeypatch.setattr(engine, "STATE_SECONDS", 0.0)
+    assert target.find_state("tags", "7") == progress
 
 
 def test_too_little_memory_is_named_as_such(target: Warehouse) -> None:
