@@ -1,4 +1,4 @@
-"""Airflow connections to ClickHouse as Apache's provider defines them; its hook opens the client."""
+"""Builds the table store of a ClickHouse connection; the hook of Apache's provider opens the client."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CLIENT_KWARGS = frozenset(
         *("proxy_path", "headers", "query_retries"),
     )
 )
-"""Further arguments of the client that a connection may have; the others would change what statements mean."""
+"""Arguments of the client that ``client_kwargs`` may have."""
 _HARMFUL_SETTINGS = frozenset(
     ("additional_result_filter", "additional_table_filters", "dialect", "limit", "offset", "readonly")
 )
@@ -58,18 +58,18 @@ def build_store(connection: Connection, schema: str) -> ClickhouseStore:
 def _build_connect(connection: Connection) -> Callable[[], Client]:
     """Return how to open a client with the provider's hook."""
     try:
-        from airflow.providers.clickhousedb.hooks.clickhouse import ClickHouseHook  # noqa: PLC0415 - of an extra
-        from clickhouse_connect.driver.exceptions import ProgrammingError  # noqa: PLC0415 - of an extra
+        from airflow.providers.clickhousedb.hooks.clickhouse import ClickHouseHook  # noqa: PLC0415 - optional
+        from clickhouse_connect.driver.exceptions import ProgrammingError  # noqa: PLC0415 - optional
     except ImportError as missing:
         raise ConfigurationError(
             f"Loading into ClickHouse needs Apache's provider for it ({missing}): "
             "pip install 'airflow-provider-toggl[clickhouse]'."
         ) from None
-    # Without sessions on the server, the client may repeat a read, and a load balancer may choose any server.
+    # Without a session, which one server holds, a read can be repeated on any server. A limit of 0 means none.
     hook = ClickHouseHook(
         clickhouse_conn_id=connection.conn_id, client_kwargs={"autogenerate_session_id": False, "query_limit": 0}
     )
-    # The hook would read it again, without what was changed here.
+    # The hook would read the connection again, without what was changed here.
     hook.get_connection = lambda _: connection
 
     def connect() -> Client:
@@ -86,6 +86,10 @@ def _build_connect(connection: Connection) -> Callable[[], Client]:
 
 
 def _read_extra(connection: Connection) -> dict[str, Any]:
+    """Return the fields of the extra, parsed.
+
+    :raises ConfigurationError: the port or a field must not be set, or not to this value.
+    """
     name = connection.conn_id
     if connection.port in _NATIVE_PORTS:
         raise ConfigurationError(

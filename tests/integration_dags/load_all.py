@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import airflow.sdk
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG
 
 from airflow_provider_toggl.assets import toggl_asset
 from airflow_provider_toggl.core.client.limits import leaky_bucket
@@ -33,7 +33,6 @@ with DAG(dag_id="load_all", schedule=None) as load_all:
     for stream in STREAMS:
         TogglToSqlOperator(task_id=stream, stream=stream, page_size=200)
 
-# --8<-- [start:outlets]
 with DAG(dag_id="load_entries", schedule=None) as load_entries:
     TogglToSqlOperator(
         task_id="time_entries",
@@ -45,11 +44,10 @@ with DAG(dag_id="load_entries", schedule=None) as load_entries:
         retry_delay=timedelta(0),
         on_execute_callback=record_process,
     )
-# --8<-- [end:outlets]
 
 if hasattr(airflow.sdk, "PartitionedAssetTimetable"):  # Airflow 3.3
     # --8<-- [start:partitions]
-    from airflow.sdk import PartitionedAssetTimetable, StartOfWeekMapper
+    from airflow.sdk import PartitionedAssetTimetable, StartOfWeekMapper, task
 
     with DAG(dag_id="each_day", schedule=PartitionedAssetTimetable(assets=days), max_active_runs=4) as each_day:
 
