@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.servers.moto import MotoServer, running_moto
 from support.toggl_rows import entries
@@ -17,6 +19,7 @@ from support.warehouses import WarehouseLocation, rows
 
 pytest.importorskip("pyiceberg")
 
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from support.iceberg_catalogs import (
     PUBLISH,
     ROOT,
@@ -232,6 +235,22 @@ def test_rows_read_by_key_are_those_with_the_keys(opened: Any) -> None:
     _, store, _ = opened
     found = store.read_rows(ROW_TABLES["time_entries"], pa.array([5, 99, 100, 101, -3], pa.int64()))
     assert sorted(found["id"].to_pylist()) == [5, 99, 100]
+
+
+def test_a_workspace_is_read_without_the_rows_that_files_of_another_engine_delete(
+    opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, store, _ = opened
+    table = ROW_TABLES["time_entries"]
+    (file,) = store.list_live_files(table)
+    path = tmp_path / "deletes.parquet"
+    pq.write_table(pa.table({"file_path": [file.path] * 2, "pos": pa.array([0, 9], pa.int64())}), path)
+    deletes = DataFile.from_args(
+        content=DataFileContent.POSITION_DELETES, file_path=f"file://{path}", file_format=FileFormat.PARQUET
+    )
+    monkeypatch.setattr(store, "_list_files", lambda _: [replace(file, deletes=frozenset({deletes}))])
+    for workspace_id, ids in ((7, {*range(1, 101)} - {1, 10}), (None, {*range(1, 101)} - {1, 10}), (8, set[int]())):
+        assert set(store.read_workspace(table, workspace_id)["id"].to_pylist()) == ids
 
 
 # Other storages, catalogs and readers
