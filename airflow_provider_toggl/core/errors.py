@@ -71,7 +71,7 @@ class DatabaseFault(Enum):
     """A table, column, function or schema does not exist."""
     CORRUPT = "corrupt"
     OTHER = "other"
-    """Another reason; the engine's text names it."""
+    """Another reason; the error's class or text names it."""
 
 
 class TogglError(Exception):
@@ -119,12 +119,15 @@ class PlanLacksFeature(ApiError):
 
 
 class QuotaExhausted(ApiError):
-    """The hourly quota is used up, or the rest of it is kept for people or for other tasks.
+    """No request may be sent before ``resets_at``.
 
-    :param resets_at: when the window ends, or when other tasks can have used their share; in UTC, by this machine's
-        clock.
+    The hourly quota is used up, the rest of it is kept for people or for other tasks, many tasks wait for a permit, or
+    the database of the shared limits cannot be used.
+
+    :param resets_at: when to try again: for a quota, when the window ends or other tasks can have used their share. In
+        UTC, by this machine's clock.
     :param lane: name of the quota lane: ``user`` or ``organization:<id>``.
-    :param known_before: True if no request was sent, because the refusal was known before.
+    :param known_before: True if no request was sent, because this machine's records already said no.
     :param waits_for: what a task waits for until then: ``quota``, ``permit`` or ``database``.
     """
 
@@ -147,6 +150,8 @@ class QuotaExhausted(ApiError):
 
 class RateLimitStateError(TogglError):
     """The database in which hosts share the rate limits lacks a right or a table, or a later version made its tables.
+
+    Waiting does not help, so tasks fail. :class:`RateLimitStateUnavailable` is for what passes by itself.
 
     :param fault: the reason, as far as its error code shows.
     """
@@ -249,7 +254,7 @@ class SchemaTooNew(WarehouseError):
 
 
 class AbsenceRefused(WarehouseError):
-    """A complete list or report lacks an unusual share of the known rows. None of them was marked absent."""
+    """A complete list or report lacks an unusual share of the known rows. None was marked as missing in Toggl."""
 
 
 class FileStorageError(TogglError):
@@ -261,10 +266,10 @@ class FilesChanged(FileStorageError):
 
 
 class DeliveryRefused(TogglError):
-    """A delivery is not from Toggl, or is not an event.
+    """A request to the receiver is not stored: not from Toggl, malformed, too large, too slow, or at a bad time.
 
-    :param outcome: name of the counter for it.
-    :param status: the HTTP status to answer: 4xx, or 503 if it cannot be checked now.
+    :param outcome: the name of the outcome, see ``core/webhooks/delivery.py``.
+    :param status: the HTTP status to answer: 4xx, or 503 if it cannot be checked or stored now.
     """
 
     def __init__(self, message: str, *, outcome: str, status: int) -> None:

@@ -171,7 +171,11 @@ TAIL_READS = Counter(
     {"which": "`new` or `earlier` events"},
 )
 TAIL_EVENTS = Counter(
-    "toggl.tail.events", "events", "Events that these queries returned.", "triggerer", {"which": "`new` or `earlier`"}
+    "toggl.tail.events",
+    "events",
+    "Events that reads of the event store returned.",
+    "triggerer",
+    {"which": "`new` or `earlier`"},
 )
 TAIL_OUTAGES = Counter(
     "toggl.tail.outages", "outages", "Interruptions in which the event store could not be read.", "triggerer"
@@ -184,7 +188,11 @@ FIRED = Counter(
     {"way": "`wait` or `watch`"},
 )
 FIRED_EVENTS = Counter(
-    "toggl.trigger.events", "events", "Events of Toggl in them.", "triggerer", {"way": "`wait` or `watch`"}
+    "toggl.trigger.events",
+    "events",
+    "Toggl events that trigger events reported.",
+    "triggerer",
+    {"way": "`wait` or `watch`"},
 )
 REQUESTS = Counter(
     "toggl.request.count",
@@ -211,7 +219,10 @@ WAIT = Timer(
     "seconds",
     "A wait of a running task before a request.",
     "task",
-    {"connection": _CONNECTION, "reason": "`pace` (the rate limit), `share` (the quota shares of others) or `retry`"},
+    {
+        "connection": _CONNECTION,
+        "reason": "`pace` (the rate limit), `share` (quota of others), `retry` or `database` (of shared limits)",
+    },
 )
 QUOTA_LEFT = Gauge(
     "toggl.quota.remaining",
@@ -235,7 +246,7 @@ DEFERRALS = Counter(
         "(that of the shared rate limits is down)",
     },
 )
-PAGES = Counter("toggl.extract.pages", "pages", "Pages of Toggl's that were loaded.", "task", {"stream": _STREAM})
+PAGES = Counter("toggl.extract.pages", "pages", "Pages from Toggl that were loaded.", "task", {"stream": _STREAM})
 PAGE_ROWS = Counter("toggl.extract.rows", "rows", "Rows on these pages.", "task", {"stream": _STREAM})
 LOADED_ROWS = Counter(
     "toggl.load.rows",

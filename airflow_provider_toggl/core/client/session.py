@@ -312,7 +312,7 @@ class TogglSession:
             request_metrics.measure_lane(self.name, lane, quota.Lane(remaining=0, resets_at=resets_at))
         error = build_error(response, lane=lane, resets_at=resets_at)
         if isinstance(error, RateLimited):
-            # The bucket is the token's, so all processes with the token pause.
+            # All processes that share the bucket pause.
             self._state.hold_back(read_retry_after(response) or self.pace.interval, now)
         if error is not None:
             raise error

@@ -1,4 +1,8 @@
-"""What a store records beside its events: refused deliveries, numbers over time, and status entries. All bounded."""
+"""What a store records beside its events: refused deliveries, numbers over time, and status entries.
+
+Refusals and numbers over time are bounded. A status entry stays until it is replaced or taken; tasks also use them to
+claim work and to remember attempts.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +39,15 @@ REJECTED = "rejected"
 
 @dataclass(frozen=True)
 class RefusedDelivery:
-    """Deliveries of one connection that were refused for one reason within some seconds; nothing of their bodies.
+    """Deliveries of one connection that were refused for one reason within some seconds.
 
     :param outcome: as in the receiver's table of decisions, or ``REJECTED``.
     :param reason: what was wrong.
     :param times: how many there were.
     :param first_at: when the first was received, UTC, by the receiver's clock.
     :param size: bytes that the last one announced, None where it did not.
-    :param seq: its number in the store where it was stored; only then are the following fields known.
+    :param seq: its number in the store where it was stored. Only then are the following fields known, and nothing else
+        of its body.
     """
 
     conn_id: str

@@ -1,4 +1,7 @@
-"""The warehouse: tables in a database that record batches are merged into, each load in one transaction."""
+"""The warehouse: tables in a database that record batches are merged into, each load in one transaction.
+
+``engines`` has the databases; ``hooks.warehouse`` chooses one by the type of the connection.
+"""
 
 from __future__ import annotations
 

@@ -79,7 +79,8 @@ def confirm_deletions(
         probes = yield from _plan_probes(left, missing, state, zone, bounds, by_ids=by_ids)
         for probe in probes:
             if not (yield from _send_probe(probe, state, by_ids=by_ids)):
-                # Reports ignore the filter by ids: the other candidates are probed by days.
+                # Reports ignore the filter by ids, which is now known in ``cursor.takes_ids``: the other candidates are
+                # probed by days.
                 break
             left = left.where(~left.among(probe.candidates.ids))
         else:
@@ -106,7 +107,7 @@ def _plan_probes(
 
 
 def _send_probe(probe: DeletionProbe, state: RunState, *, by_ids: bool) -> Steps[bool]:
-    """Send one probe and decide by its answer; return False where reports ignore the filter by ids."""
+    """Send one probe and decide by its answer; return False if the answer shows that reports ignore the ids."""
     filters: dict[str, Any] = {}
     if by_ids:
         # Newest first: an answer that is cut then lacks other entries than the report that lacked the candidates.
@@ -148,8 +149,8 @@ def _decide(probe: DeletionProbe, shown: ShownEntries, state: RunState) -> Steps
     reasons = deletion_policy.find_reasons_to_keep(missing, answer, visibility, state.request.rules)
     deleted = _keep_live(state, missing, reasons)
     if len(deleted):
-        log.info("Marked as absent, because Toggl has them no longer: %s.", list_ids(deleted.ids.tolist()))
         yield from ask(steps.MarkDeleted(deleted.ids.tolist(), described_at))
+        log.info("Marked as deleted, because Toggl no longer has them: %s.", list_ids(deleted.ids.tolist()))
 
 
 def _keep_live(state: RunState, rows: EntryRows, masks: Mapping[str, Bools]) -> EntryRows:

@@ -1,4 +1,4 @@
-"""The rows of detailed reports, and the rounding of durations."""
+"""The rows of the sandbox's detailed reports, and the rounding of durations."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class RateLimitState:
         self._record(now, record, None)
 
     def hold_back(self, seconds: float, now: float) -> None:
-        """Grant no permit of the token for so long, because Toggl asked for a pause (429)."""
+        """Grant no permit for so many seconds in this scope, because Toggl asked for a pause (429)."""
         self._record(now, lambda state, at: state.hold_back(seconds, at, scope=self._scope), None)
 
     def withdraw(self, claimant: Claimant, now: float) -> None:
@@ -185,7 +185,7 @@ class RateLimitState:
         try:
             return self._change(now, change)
         except (RateLimitStateUnavailable, RateLimitStateError) as error:
-            log.warning("A request was not recorded, so others wait until it counts as lost: %s", error)
+            log.warning("The rate limits were not updated, so others may wait longer than they need: %s", error)
             return default
 
     def _read(self, now: float, query: Callable[[TokenState, float], T]) -> T:

@@ -1,7 +1,7 @@
 """Time entries to create, time entries in Toggl, and whether one matches the other. No I/O.
 
 Toggl has no idempotency keys and does not return ``created_with``. So two entries match if they have the same
-workspace, start (to the second), stop, description, project, task and tags.
+workspace, start (to the second), stop, description, project, task and tags; :func:`is_match` has the exceptions.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class TimeEntrySpec:
     :param start: in UTC, whole seconds.
     :param stop: in UTC, whole seconds; None for a running entry.
     :param billable: None for Toggl's default.
-    :param earliest: entries that started since then match too. For a start that an earlier try of the task took from
-        the clock of its machine and that is not known any more.
+    :param earliest: set on a retry that does not know which start the first try sent: any start from here to ``start``
+        matches, give or take ``CLOCK_SKEW``.
     """
 
     workspace_id: int

@@ -1,7 +1,7 @@
 """What an engine must do so that a :class:`~airflow_provider_toggl.core.load.warehouse.Warehouse` can load into it.
 
-CONTRIBUTING.md says step by step how to add one. The suite ``tests/core/load/contracts`` runs on every engine and says
-when it is done.
+Most new databases keep tables only and implement ``table_store.contract`` instead. CONTRIBUTING.md says step by step
+how to add one. The suite ``tests/core/load/contracts`` runs on every engine and says when it is done.
 """
 
 from __future__ import annotations

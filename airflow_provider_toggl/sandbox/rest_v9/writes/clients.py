@@ -1,4 +1,4 @@
-"""Writes of clients."""
+"""Creates, changes and deletes clients (the customers that projects belong to), as Toggl's API v9 does."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def update_client(write: WriteRequest, client_id: int) -> Client:
 
 
 def delete_client(write: WriteRequest, client_id: int) -> int:
-    """Delete a client and remove it from its projects; their ``at`` changes by ``client_deletion_moves_at``.
+    """Delete a client and remove it from its projects; their ``at`` becomes now if the
+    setting ``client_deletion_moves_at`` is on.
 
     :returns: its id.
     :raises ErrorResponse: 404 if there is no such client.

@@ -1,4 +1,4 @@
-"""Writes of tasks."""
+"""Creates, changes and deletes tasks of projects, as Toggl's API v9 does."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def update_task(write: WriteRequest, task_id: int) -> Task:
 
 
 def delete_task(write: WriteRequest, task_id: int) -> list[int]:
-    """Delete a task and remove it from its time entries; their ``at`` changes by ``task_deletion_moves_at``.
+    """Delete a task and remove it from its time entries; their ``at`` becomes now if the setting
+    ``task_deletion_moves_at`` is on.
 
     :returns: the ids of the time entries that had the task.
     :raises ErrorResponse: 404 if there is no such task.

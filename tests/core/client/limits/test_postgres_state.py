@@ -138,7 +138,7 @@ def test_while_the_database_is_down_no_permit_is_granted_and_a_response_is_not_l
         with pytest.raises(RateLimitStateUnavailable, match=r"(?s)rate-limit state's PostgreSQL.*tried again"):
             state.acquire(LANE, pace=FAST, reserve=0, now=time.time())
         assert state.release(permit, QuotaReading(7, 100.0), time.time()) == Lane()
-        assert "was not recorded" in caplog.text
+        assert "were not updated" in caplog.text
         server.start()
         # Nobody knows whether the request was answered, so the next one waits until it must have been.
         outcome = state.acquire(LANE, pace=Pace(0.1), reserve=0, now=time.time())

@@ -17,8 +17,8 @@ LONGEST = 400
 """Characters shown of BigQuery's text."""
 
 ALTERED = (
-    "If it is one of this package's, somebody removed, renamed or altered it: put it back as it was, or load into "
-    "another schema. A dataset in another location than the connection's also counts as missing."
+    "If the table or view is one of this package's, somebody removed, renamed or altered it: put it back as it was, or "
+    "load into another schema."
 )
 
 _ADVICE = {
@@ -33,7 +33,7 @@ _ADVICE = {
         "A quota of the project is used up or too many requests came at once: let tasks load less often, or raise "
         "the quota that is named, in the Google Cloud console."
     ),
-    DatabaseFault.MISSING_OBJECT: ALTERED,
+    DatabaseFault.MISSING_OBJECT: f"{ALTERED} A dataset in another location than the connection's counts as missing.",
     DatabaseFault.READ_ONLY: "Enable billing for the project: the BigQuery sandbox takes no changes of rows.",
     DatabaseFault.OUT_OF_MEMORY: "Load in smaller parts, or give the project more slots.",
     DatabaseFault.CANCELED: "A person canceled the job, or a time limit of the project ended it.",
