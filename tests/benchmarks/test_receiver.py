@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
-from support.repository import load_benchmark
+from support.repository import ROOT, load_benchmark
 
 receiver = load_benchmark("receiver")
 
@@ -26,3 +28,11 @@ def test_missing_and_repeated_ids_are_counted() -> None:
         "missing": 1,
         "stored_again": 1,
     }
+
+
+def test_the_airflow_of_the_peer_needs_no_provider_of_ours() -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r}); sys.modules['airflow_provider_toggl'] = None; "
+        "import support.airflow_home"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

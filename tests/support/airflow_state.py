@@ -8,9 +8,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_toggl.core.errors import EventStoreError
-from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
-
 PACKAGE = "airflow_provider_toggl"
 MAX_LINES, MAX_EVENTS = 100, 30
 """The most of each: a longer message would be cut where it is shown."""
@@ -59,6 +56,10 @@ def _describe_metadata(database: Path) -> Iterator[str]:
 def _describe_events(file: Path) -> Iterator[str]:
     if not file.exists():
         return
+    # A benchmark runs an Airflow in an environment that lacks the package.
+    from airflow_provider_toggl.core.errors import EventStoreError
+    from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
+
     try:
         with SqliteEventStore(file) as store:
             events = store.read(store.last_seq() - MAX_EVENTS)
