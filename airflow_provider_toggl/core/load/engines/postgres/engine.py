@@ -147,7 +147,15 @@ class PostgresEngine(DbApiEngine):
 
     def begin(self, *, writing: bool) -> None:
         """Begin a transaction; for writing, wait for the schema's advisory lock, which its end releases."""
-        self._begin(self.connection, writing=writing)
+        try:
+            self._begin(self.connection, writing=writing)
+        except psycopg.Error as error:
+            # The server may end an idle session at any moment, also after ``is_alive``. Nothing was begun there.
+            if self.find_fault(error) is not DatabaseFault.CONNECTION_LOST:
+                raise
+            self.close()
+            self.open()
+            self._begin(self.connection, writing=writing)
         if writing:
             self.run(_STATEMENTS["lock_schema"], [self.schema])
 

@@ -111,6 +111,21 @@ def test_a_server_that_dies_rolls_back_one_load_and_the_next_one_continues() -> 
         check_that_a_dying_server_rolls_back(target, lambda: server.restart(signal.SIGQUIT))
 
 
+def test_a_session_that_the_server_ends_after_the_last_look_at_it_is_replaced(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with build_postgres_warehouse(server.dsn, schema="of_ended") as target:
+        target.load([tags(1)])
+        session = target._engine.connection.info.backend_pid
+
+        def end_session() -> bool:
+            server.execute(f"select pg_terminate_backend({session}, 10000)")
+            return True
+
+        monkeypatch.setattr(target._engine, "is_alive", end_session)
+        assert target.counts()["tags"] == 1
+
+
 def test_kinds_of_columns_that_are_not_ours_come_as_what_they_are(server: PostgresServer) -> None:
     sql = """select 1.50::numeric(10, 2) as a, sum(n) as b, null::numeric as c, '{"a": 1}'::jsonb as d,
         array['x', null] as e, true as f, 1.5::real as g, date '2025-06-01' as h, timestamp '2025-06-01 12:00' as i,
