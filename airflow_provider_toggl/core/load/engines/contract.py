@@ -1,6 +1,6 @@
 """What an engine must do so that a :class:`~airflow_provider_toggl.core.load.warehouse.Warehouse` can load into it.
 
-Most new databases keep tables only and implement ``table_store.contract`` instead. CONTRIBUTING.md says step by step
+Most new databases keep tables only and implement ``table_store.contract`` instead. docs/recipes.md says step by step
 how to add one. The suite ``tests/core/load/contracts`` runs on every engine and says when it is done.
 """
 

@@ -23,7 +23,7 @@ from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update import RemoveSnapshotsUpdate, TableUpdate
 
 from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault, WarehouseError
-from airflow_provider_toggl.core.load.engines.iceberg import faults, queries
+from airflow_provider_toggl.core.load.engines.iceberg import errors, queries
 from airflow_provider_toggl.core.load.engines.iceberg.files import (
     FileIndex,
     LiveFile,
@@ -460,4 +460,4 @@ class IcebergStore(TableStore):
 
     def translate(self, error: BaseException) -> WarehouseError | None:
         """Return an error of pyiceberg, its catalogs or a file system as one of this package."""
-        return faults.translate(error, self.where)
+        return errors.translate(error, self.where)

@@ -1,7 +1,7 @@
 """What a table store must do so that a :class:`~.engine.TableStoreEngine` can load into it.
 
 A store needs no transactions over several statements, no temporary tables and no MERGE. It needs one way to make the
-changes of a load visible together, and only if nobody else committed since they were computed. CONTRIBUTING.md says
+changes of a load visible together, and only if nobody else committed since they were computed. docs/recipes.md says
 step by step how to add one. The suite ``tests/core/load/contracts`` runs on every engine and says when it is done.
 """
 

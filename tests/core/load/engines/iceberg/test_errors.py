@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseLocked, WarehouseReadOnly
-from airflow_provider_toggl.core.load.engines.iceberg import faults
+from airflow_provider_toggl.core.load.engines.iceberg import errors
 
 SECRET = "a-client-secret"
 
@@ -54,7 +54,7 @@ CASES = [
 
 @pytest.mark.parametrize(("error", "fault"), CASES, ids=[f"{type(e).__name__}-{f.value}" for e, f in CASES])
 def test_an_error_has_a_fault_and_no_secret(error: Exception, fault: DatabaseFault) -> None:
-    translated = faults.translate(error, "Iceberg x")
+    translated = errors.translate(error, "Iceberg x")
     assert translated is not None
     assert translated.fault is fault
     assert str(translated).startswith("Iceberg x: ")
@@ -67,4 +67,4 @@ def test_an_error_has_a_fault_and_no_secret(error: Exception, fault: DatabaseFau
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), KeyboardInterrupt(), AssertionError()])
 def test_an_error_of_nobody_is_none_of_the_store(error: BaseException) -> None:
-    assert faults.translate(error, "Iceberg x") is None
+    assert errors.translate(error, "Iceberg x") is None
